@@ -17,7 +17,7 @@ export interface OpenSpec {
   host: string;
   /** argv[0] is an absolute path; nothing is ever passed through a shell. */
   argv: readonly [string, ...string[]];
-  /** The whole environment of the process; nothing is added but TERM. */
+  /** The whole environment of the process; nothing is added but TERM, COLORTERM and PWD. */
   env: Readonly<Record<string, string>>;
   cwd: string;
   size: TerminalSize;
@@ -47,6 +47,15 @@ export interface Screen {
   title: string;
   /** Total bytes the program had written when this was taken; grows with every output. */
   outputBytes: number;
+  /** Pieces a person has typed through attached viewers so far (mouse motion and terminal reports do not count). The same
+   *  number twice means: no human keys in between. */
+  viewerInputs: number;
+}
+
+export interface WriteOptions {
+  /** Write only if `Screen.viewerInputs` is still this; otherwise reject with `conflict`, nothing written. Decided where
+   *  the keys are, so that no key of a person slips in between the look at the screen and the write. */
+  ifViewerInputs?: number;
 }
 
 export interface OutputTail {
@@ -64,18 +73,21 @@ export interface AttachedViewer {
 }
 
 export interface ViewerSink {
-  /** First a repaint of the whole screen, then output as it comes. */
-  output(data: Uint8Array): void;
-  exited(exit: ExitStatus): void;
+  /** First a repaint of the whole screen, then output as it comes. While a returned promise is pending no more is handed
+   *  over; a viewer that falls far behind gets a repaint instead of what it missed. */
+  output(data: Uint8Array): void | Promise<void>;
+  /** The last call. `null` = the host died with it. */
+  exited(exit: ExitStatus | null): void;
 }
 
 export interface Terminal {
   readonly ref: string;
   readonly host: string;
   readonly pid: number;
-  /** Hands all of `bytes` to the terminal in one uninterrupted piece; resolves when the backend has taken them. Rejects
-   *  with `terminal_unavailable` when the process is gone or the host does not answer. */
-  write(bytes: string): Promise<void>;
+  /** Hands all of `bytes` (encoded as UTF-8) to the terminal in one uninterrupted piece; resolves when the terminal has
+   *  taken them. Rejects with `terminal_unavailable` when the process is gone, the host does not answer, or too much is
+   *  waiting already (then nothing was written), and with `timeout` when the program does not read: the bytes stay queued. */
+  write(bytes: string, options?: WriteOptions): Promise<void>;
   screen(): Promise<Screen>;
   tail(from: number): Promise<OutputTail>;
   resize(size: TerminalSize): Promise<void>;
