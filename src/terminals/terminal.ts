@@ -94,7 +94,8 @@ export interface Terminal {
   /** Signals the terminal's process (group: true = its whole process group). No error when it is gone already. */
   signal(name: "SIGTERM" | "SIGHUP" | "SIGINT" | "SIGKILL", options?: { group?: boolean }): Promise<void>;
   liveness(): Promise<Liveness>;
-  /** Output doorbell: rings once after output arrives, then is silent until the next `screen()` call re-arms it. */
+  /** Output doorbell: rings once after output arrives, then is silent until the next `screen()` call re-arms it. So listen
+   *  first, then look: what came before is on the screen, and what comes later rings. */
   onActivity(ring: () => void): () => void;
   /** Fires once, also when the exit happened before the call; `null` = the host itself died with it. */
   onExit(hear: (exit: ExitStatus | null) => void): () => void;

@@ -1,0 +1,206 @@
+// One process on a pseudoterminal, as far as bytes, sizes and its end go. Two promises are kept here that node-pty does not
+// make: a write says when the kernel has all of it, and the end is told only after the last byte of output.
+
+import { accessSync, closeSync, constants, openSync, readFileSync, statSync } from "node:fs";
+import type { Socket } from "node:net";
+import { constants as osConstants } from "node:os";
+import { type IPty, spawn } from "@lydell/node-pty";
+import type { Clock } from "../../kernel/clock.ts";
+import { SignalboxError } from "../../kernel/errors.ts";
+import type { ExitStatus, OpenSpec, TerminalSize } from "../terminal.ts";
+import type { SignalName } from "./protocol.ts";
+
+export interface Child {
+  readonly pid: number;
+  /** Tells this process from a later one with the same pid; null where the system does not say. */
+  readonly birth: string | null;
+  /** Resolves when the kernel has taken all bytes; rejects when the terminal closed before. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Stops reading the program's output; the program itself then blocks in its next write. */
+  pause(): void;
+  resume(): void;
+  resize(size: TerminalSize): void;
+  /** To the process, or to its whole group. Does nothing once the end was told. */
+  signal(name: SignalName, options: { group: boolean }): void;
+}
+
+export interface ChildEvents {
+  output(chunk: Buffer): void;
+  /** Once, after the last output. */
+  exited(exit: ExitStatus): void;
+}
+
+/** Descriptors kept free when a terminal is opened, for connections and files the host still needs. */
+const FD_RESERVE = 16;
+/** A process that has ended cannot write any more, but a background process it left may hold the terminal open for ever. So
+ *  reading goes on until the terminal has been silent this long, */
+const SILENCE_AFTER_EXIT_MS = 50;
+/** or this much was read: more than Linux buffers for one terminal (640 KiB). */
+const BYTES_AFTER_EXIT_MAX = 1024 * 1024;
+
+/** Starts the process as leader of its own session and group. Throws `terminal_unavailable` with the reason. */
+export function startChild(spec: OpenSpec, clock: Clock, events: ChildEvents): Child {
+  refuseHopelessStart(spec);
+  const [file, ...args] = spec.argv;
+  let pty: IPty;
+  try {
+    pty = spawn(file, args, {
+      name: "xterm-256color",
+      env: { ...spec.env, TERM: "xterm-256color", COLORTERM: "truecolor" },
+      cwd: spec.cwd,
+      cols: spec.size.cols,
+      rows: spec.size.rows,
+      encoding: null, // raw bytes: a character may be cut by a chunk's edge
+    });
+  } catch (cause) {
+    throw unavailable("The system gave no pseudoterminal", "Close terminals or raise the limit of open files.", cause);
+  }
+
+  const socket = socketOf(pty);
+  const reading = readToTheEnd(socket, clock);
+  let hasExited = false;
+  pty.onData((chunk) => events.output(chunk as unknown as Buffer));
+  pty.onExit(({ exitCode, signal }) => {
+    hasExited = true;
+    // node-pty reports exit code 0 along with a signal, so the signal is asked first.
+    events.exited(signal ? { exitCode: null, signal: signalName(signal) } : { exitCode, signal: null });
+  });
+
+  return {
+    pid: pty.pid,
+    birth: processBirth(pty.pid),
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        if (hasExited || socket.destroyed) return reject(new Error("the terminal is closed"));
+        socket.write(bytes, (error) => (error ? reject(error) : resolve()));
+      }),
+    pause: () => reading.setPaused(true),
+    resume: () => reading.setPaused(false),
+    resize({ cols, rows }) {
+      if (hasExited || socket.destroyed) return; // node-pty would throw EBADF
+      try {
+        pty.resize(cols, rows);
+      } catch {
+        // It ended in this very moment; the exit is on its way.
+      }
+    },
+    signal(name, { group }) {
+      if (hasExited) return; // the pid may be somebody else's by now
+      try {
+        process.kill(group ? -pty.pid : pty.pid, name);
+      } catch {
+        // Gone already; the exit is on its way.
+      }
+    },
+  };
+}
+
+/** When a process began, in the kernel's own count; null where /proc is not there or the process is not. */
+export function processBirth(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // Field 22, counted after the name, which is in parentheses and may itself hold spaces and parentheses.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** node-pty forks first and fails in the child, where the only trace is an exit code 1. So what can be seen is seen here. */
+function refuseHopelessStart(spec: OpenSpec): void {
+  const [file] = spec.argv;
+  try {
+    if (!statSync(file).isFile()) throw new Error("it is not a file");
+    accessSync(file, constants.X_OK);
+  } catch (cause) {
+    throw unavailable(`${file} cannot be started: ${reason(cause)}`, "Install the program or correct its path.", cause);
+  }
+  try {
+    if (!statSync(spec.cwd).isDirectory()) throw new Error("it is not a directory");
+    accessSync(spec.cwd, constants.X_OK);
+  } catch (cause) {
+    throw unavailable(`The directory ${spec.cwd} cannot be entered: ${reason(cause)}`, "Check the directory.", cause);
+  }
+  const reserve: number[] = [];
+  try {
+    for (let i = 0; i < FD_RESERVE; i++) reserve.push(openSync("/dev/null", "r"));
+  } catch (cause) {
+    throw unavailable("The limit of open files is reached", "Close terminals or raise the limit (ulimit -n).", cause);
+  } finally {
+    for (const fd of reserve) closeSync(fd);
+  }
+}
+
+function unavailable(what: string, nextStep: string, cause: unknown): SignalboxError {
+  return new SignalboxError("terminal_unavailable", `${what}.`, nextStep, { cause });
+}
+
+function reason(cause: unknown): string {
+  const code = (cause as NodeJS.ErrnoException).code;
+  if (code === "ENOENT") return "there is no such file or directory";
+  if (code === "EACCES") return "permission denied";
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+function signalName(number: number): string {
+  const found = Object.entries(osConstants.signals).find(([, value]) => value === number);
+  return found?.[0] ?? `SIG${number}`;
+}
+
+/** node-pty keeps its socket to itself, but only the socket tells when a write is done. */
+function socketOf(pty: IPty): Socket {
+  const socket = (pty as unknown as { _socket?: Socket })._socket;
+  if (socket === undefined || typeof socket.write !== "function") throw new Error("node-pty has no socket any more");
+  socket.on("error", () => {}); // node-pty throws into the event loop when it is the only listener
+  return socket;
+}
+
+/** node-pty destroys its socket 200 ms after the process ended, and node destroys it at the first read error; both throw
+ *  away what was not read yet. Here `destroy` first hands over what is there. */
+function readToTheEnd(socket: Socket, clock: Clock): { setPaused(paused: boolean): void } {
+  const destroy = socket.destroy.bind(socket);
+  let isPaused = false;
+  let isLingering = false;
+  let bytesAfterExit = 0;
+
+  socket.on("data", (chunk: Buffer) => {
+    if (isLingering) bytesAfterExit += chunk.length;
+  });
+  socket.destroy = (error?: Error) => {
+    const isTimer = error === undefined && !socket.readableEnded;
+    if (isTimer) {
+      if (!isLingering) linger();
+      return socket;
+    }
+    return finish(error);
+  };
+  return { setPaused };
+
+  function setPaused(paused: boolean): void {
+    isPaused = paused;
+    if (paused) socket.pause();
+    else socket.resume();
+  }
+
+  function linger(): void {
+    isLingering = true;
+    let seen = -1;
+    const look = () => {
+      if (socket.destroyed) return;
+      const isSilent = bytesAfterExit === seen && !isPaused;
+      if (isSilent || bytesAfterExit >= BYTES_AFTER_EXIT_MAX) {
+        finish();
+        return;
+      }
+      seen = bytesAfterExit;
+      clock.after(SILENCE_AFTER_EXIT_MS, look);
+    };
+    look();
+  }
+
+  function finish(error?: Error): Socket {
+    // Reading by hand gives what a paused stream still holds to the same listeners.
+    while (socket.read() !== null);
+    return destroy(error);
+  }
+}
