@@ -19,6 +19,8 @@ export interface CommandDescription {
   output: z.ZodObject;
   /** True when a call may take longer than its own transaction; such calls report progress. */
   waits: boolean;
+  /** True for what only a person at this machine may ask: it is no MCP tool. */
+  localOnly: boolean;
 }
 
 export interface CallContext {

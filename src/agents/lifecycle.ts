@@ -1,0 +1,99 @@
+// An agent's state, derived from three witnesses and never stored: the process table, the program's own session file, and
+// its hooks. Hooks are quick but silent on Esc, API retries and SIGKILL; the session file is right in all of those but
+// SIGKILL; the process table is right in that one (DESIGN section 4). Pure: everything arrives as an argument.
+//
+//   starting  a process lives and has not shown an empty prompt yet; ends with the first settled idle, a dialog, or its death
+//   ready     the prompt waits for input; ends when a turn or a dialog begins
+//   working   a turn runs; ends with idle or a dialog
+//   waiting   a person must answer something; ends when the dialog is gone
+//   closed    the conversation was cleared on request; ends with start_new_agent_conversation
+//   exited    the program left by itself and cleanly; ends as closed does
+//   crashed   the program died; ends with its restart, or by giving up
+//   failed    it could not be started or crashed too often; ends when a person starts it again
+
+import type { AgentRow } from "./registry.ts";
+import type { DialogSeen, RegistryEntry, ScreenReading } from "./kind.ts";
+
+export const AGENT_STATES = [
+  "starting",
+  "ready",
+  "working",
+  "waiting",
+  "closed",
+  "exited",
+  "crashed",
+  "failed",
+] as const;
+export type AgentState = (typeof AGENT_STATES)[number];
+
+/** Where each state may lead. A test checks that every state is reachable and that nothing else is ever observed. */
+export const MOVES: Record<AgentState, readonly AgentState[]> = {
+  starting: ["ready", "working", "waiting", "crashed", "exited", "failed", "closed"],
+  ready: ["working", "waiting", "crashed", "exited", "closed", "failed", "starting"],
+  working: ["ready", "waiting", "crashed", "exited", "closed", "failed", "starting"],
+  waiting: ["ready", "working", "starting", "crashed", "exited", "closed", "failed"],
+  closed: ["starting", "failed"],
+  exited: ["starting", "closed", "failed"],
+  crashed: ["starting", "failed", "closed"],
+  failed: ["starting", "closed"],
+};
+
+/** A question that stands open, with the id a person answers by. */
+export interface OpenRequest {
+  requestId: string;
+  dialog: DialogSeen;
+  /** hook: the program waits for our answer as well. screen: only keys can answer. */
+  via: "hook" | "screen";
+}
+
+/** What the witnesses of one running process said last. */
+export interface RunFacts {
+  /** False once the terminal said the process is gone. */
+  alive: boolean;
+  /** True once an idle prompt has been seen; from then on a lone `idle` is believed. */
+  settled: boolean;
+  /** The program's session file, or null while it has written none. */
+  file: RegistryEntry | null;
+  /** A hook newer than the session file: a turn began, or a dialog opened. Cleared when the file catches up. */
+  hookSays: "working" | null;
+  request: OpenRequest | null;
+  screen: ScreenReading | null;
+  /** What the model's API answers while it fails, in words. */
+  apiTrouble: string | null;
+}
+
+export interface Derived {
+  state: AgentState;
+  reason: string | null;
+  /** Which witnesses the state rests on. */
+  evidence: string;
+  request: OpenRequest | null;
+}
+
+/** The state of an agent, from its row and, where a process runs, from what is known of it. */
+export function deriveState(row: Pick<AgentRow, "desired" | "rest" | "rest_reason">, run: RunFacts | null): Derived {
+  if (run === null || !run.alive) return atRest(row);
+  if (run.request !== null) {
+    return { state: "waiting", reason: run.request.dialog.summary, evidence: run.request.via, request: run.request };
+  }
+  if (run.file === null) return plain("starting", "the program has not reported yet", "process");
+  if (run.file.status === "waiting") {
+    return plain("waiting", run.file.waitingFor ?? "a dialog is open", "session file");
+  }
+  if (run.file.status === "busy" || run.hookSays === "working") {
+    const evidence = run.file.status === "busy" ? "session file" : "hook";
+    return plain("working", run.apiTrouble, evidence);
+  }
+  if (!run.settled) return plain("starting", "the prompt has not settled yet", "session file");
+  return plain("ready", run.screen?.promptBox === "draft" ? "a draft stands in the prompt" : null, "session file");
+}
+
+function atRest(row: Pick<AgentRow, "desired" | "rest" | "rest_reason">): Derived {
+  if (row.desired === "closed" && row.rest !== "failed") return plain("closed", row.rest_reason, "process");
+  if (row.rest === "none") return plain("starting", "the process is being started", "process");
+  return plain(row.rest, row.rest_reason, "process");
+}
+
+function plain(state: AgentState, reason: string | null, evidence: string): Derived {
+  return { state, reason, evidence, request: null };
+}

@@ -1,0 +1,289 @@
+// One running process of an agent and what its witnesses say: exits from the terminal, the program's session file, its hooks,
+// and its screen. A run collects facts and rings when the derived state may have changed; it decides nothing about restarts,
+// and what a message is it never learns.
+
+import type { Clock, Timer } from "../kernel/clock.ts";
+import type { ConversationId, Ids } from "../kernel/ids.ts";
+import type { Log } from "../kernel/log.ts";
+import type { ExitStatus, Terminal } from "../terminals/terminal.ts";
+import { agreeingOption, isSameDialog } from "./dialogs.ts";
+import type { AgentKind, DialogSeen, RegistryEntry, ScreenReading, Signal } from "./kind.ts";
+import type { OpenRequest, RunFacts } from "./lifecycle.ts";
+import type { AgentRow } from "./registry.ts";
+
+/** At start-up the session file says `idle` for 20-25 ms before an upsell dialog opens (measured): believe it after this. */
+const SETTLE_MS = 250;
+/** Screens are read at most this often while output streams: a start-up paints dozens of frames. */
+const LOOK_PAUSE_MS = 30;
+/** A trust dialog swallows keys typed in its first frames; look again and press again this often. */
+const TRUST_PRESSES_MAX = 5;
+const TRUST_PRESS_PAUSE_MS = 400;
+/** A prompt hook promises a turn; if the session file still says idle after this, there was none (a blocked prompt). */
+const HOOK_BELIEVED_MS = 1_500;
+/** The session file lags a hook by up to 78 ms (measured); after this a request whose dialog the file never showed is gone. */
+const REQUEST_UNSEEN_MS = 2_000;
+
+export interface HeldRequest extends OpenRequest {
+  /** Answers the hook that waits; absent when only keys can answer. */
+  answer?: (body: unknown) => void;
+  payload?: unknown;
+  /** True once the session file or the screen has shown the dialog as open. */
+  seen: boolean;
+}
+
+/** The screen as read at one moment, with the count of human keys it was read after (see Screen.viewerInputs). */
+export interface Sighting {
+  reading: ScreenReading;
+  viewerInputs: number;
+}
+
+export interface Run {
+  readonly row: AgentRow;
+  readonly kind: AgentKind;
+  readonly terminal: Terminal;
+  readonly facts: RunFacts;
+  /** The conversation the process is in now; /clear changes it. */
+  conversationId: ConversationId;
+  /** Set while we are ending it ourselves: its exit is then no crash. */
+  stopping: boolean;
+  readonly startedAtMs: number;
+  readonly requests: readonly HeldRequest[];
+  /** Reads the screen now. */
+  look(): Promise<Sighting>;
+  /** The session file of this process changed, or went away. */
+  fileChanged(entry: RegistryEntry, removed: boolean): void;
+  signal(signal: Signal): void;
+  /** Holds a question open until it is answered from outside, on the screen, or its asker goes away. Resolves to the
+   *  hook's answer, or null when it was settled elsewhere. */
+  hold(dialog: DialogSeen, payload: unknown, gone: AbortSignal): Promise<unknown | null>;
+  closeRequest(requestId: string): void;
+  /** Stops listening; the process is left alone. */
+  detach(): void;
+}
+
+export interface RunOptions {
+  row: AgentRow;
+  kind: AgentKind;
+  terminal: Terminal;
+  /** True: answer the program's trust dialog with yes (the caller of create_session vouched for the directory). */
+  trust: boolean;
+  adopted: boolean;
+  clock: Clock;
+  ids: Ids;
+  log: Log;
+  /** The derived state may have changed. */
+  changed: () => void;
+  /** The program is in another conversation now. */
+  conversationChanged: (id: ConversationId) => void;
+  /** Called once. `null` = the terminal's host died with it. */
+  exited: (exit: ExitStatus | null) => void;
+}
+
+export function createRun(options: RunOptions): Run {
+  const { row, kind, terminal, clock, ids, log, changed } = options;
+  const facts: RunFacts = {
+    alive: true,
+    settled: false,
+    file: null,
+    hookSays: null,
+    request: null,
+    screen: null,
+    apiTrouble: null,
+  };
+  const requests: HeldRequest[] = [];
+  const timers = new Set<Timer>();
+  let looking: Promise<Sighting> | null = null;
+  let lookPlanned = false;
+  let idleSinceMs: number | null = null;
+  let trustPresses = 0;
+
+  const later = (delayMs: number, run: () => void) => {
+    const timer = clock.after(delayMs, () => {
+      timers.delete(timer);
+      if (facts.alive) run();
+    });
+    timers.add(timer);
+  };
+
+  const refreshRequest = () => {
+    facts.request = requests[0] ?? null;
+    changed();
+  };
+
+  const dropRequests = (which: (request: HeldRequest) => boolean) => {
+    for (const request of requests.filter(which)) {
+      requests.splice(requests.indexOf(request), 1);
+      request.answer?.(null);
+    }
+    refreshRequest();
+  };
+
+  /** The screen matters while the program starts, while it says it waits, and while a draft keeps the line closed. */
+  const screenMatters = () =>
+    !facts.settled ||
+    facts.file?.status === "waiting" ||
+    requests.some((request) => request.via === "screen") ||
+    facts.screen?.promptBox === "draft";
+
+  const look = (): Promise<Sighting> => {
+    looking ??= terminal
+      .screen()
+      .then((screen) => {
+        const reading = kind.readScreen(screen);
+        takeReading(reading);
+        return { reading, viewerInputs: screen.viewerInputs };
+      })
+      .finally(() => {
+        looking = null;
+      });
+    return looking;
+  };
+
+  const lookSoon = () => {
+    if (lookPlanned) return;
+    lookPlanned = true;
+    later(LOOK_PAUSE_MS, () => {
+      lookPlanned = false;
+      if (!screenMatters()) return;
+      look().catch((error) => log.debug("run.look_failed", { agent: row.agent_id, message: String(error) }));
+    });
+  };
+
+  const takeReading = (reading: ScreenReading) => {
+    facts.screen = reading;
+    const mayBeDialog = facts.file === null || facts.file.status === "waiting" || !facts.settled;
+    const onScreen = mayBeDialog ? reading.dialog : null;
+    const known = requests.find((request) => request.via === "screen");
+    if (known !== undefined && (onScreen === null || !isSameDialog(known.dialog, onScreen))) {
+      requests.splice(requests.indexOf(known), 1);
+    }
+    const isNew =
+      onScreen !== null &&
+      !requests.some((request) => request.via === "hook" || isSameDialog(request.dialog, onScreen));
+    if (isNew && onScreen.kind === "trust" && options.trust && trustPresses < TRUST_PRESSES_MAX) pressTrust();
+    else if (isNew) requests.push({ requestId: ids.request(), dialog: onScreen, via: "screen", seen: true });
+    facts.request = requests[0] ?? null;
+    settleIfQuiet();
+    changed();
+  };
+
+  const pressTrust = () => {
+    trustPresses += 1;
+    later(trustPresses === 1 ? LOOK_PAUSE_MS : TRUST_PRESS_PAUSE_MS, async () => {
+      const reading = await kindReading();
+      const option = reading?.dialog?.kind === "trust" ? agreeingOption(reading.dialog) : null;
+      if (reading?.dialog != null && option !== null) await terminal.write(kind.optionKeys(reading.dialog, option));
+      later(TRUST_PRESS_PAUSE_MS, lookSoon);
+    });
+  };
+
+  const kindReading = async () => {
+    try {
+      return kind.readScreen(await terminal.screen());
+    } catch {
+      return null; // The process ended meanwhile; its exit is heard elsewhere.
+    }
+  };
+
+  const settleIfQuiet = () => {
+    if (facts.settled || facts.file?.status !== "idle" || idleSinceMs === null) return;
+    const quietMs = clock.monotonicMs() - idleSinceMs;
+    if (quietMs < SETTLE_MS) return later(SETTLE_MS - quietMs + 1, lookSoon);
+    if (facts.screen === null || facts.screen.dialog !== null || facts.screen.promptBox === "absent") return;
+    facts.settled = true;
+    changed();
+  };
+
+  const hookWorking = () => {
+    facts.hookSays = "working";
+    later(HOOK_BELIEVED_MS, () => {
+      if (facts.hookSays === null || facts.file?.status !== "idle") return;
+      facts.hookSays = null;
+      changed();
+    });
+  };
+
+  const stopListening = [
+    terminal.onActivity(() => {
+      if (screenMatters()) lookSoon();
+    }),
+    terminal.onExit((exit) => {
+      if (!facts.alive) return;
+      facts.alive = false;
+      dropRequests(() => true);
+      detach();
+      options.exited(exit);
+    }),
+  ];
+
+  const detach = () => {
+    for (const stop of stopListening) stop();
+    for (const timer of timers) timer.cancel();
+    timers.clear();
+  };
+
+  const run: Run = {
+    row,
+    kind,
+    terminal,
+    facts,
+    requests,
+    conversationId: row.conversation_id as ConversationId,
+    stopping: false,
+    startedAtMs: clock.now(),
+    look,
+    detach,
+    fileChanged(entry, removed) {
+      if (!facts.alive) return;
+      if (removed) return; // A clean exit removes it; the terminal tells of the exit itself.
+      const before = facts.file;
+      facts.file = entry;
+      if (entry.conversationId !== run.conversationId) {
+        run.conversationId = entry.conversationId;
+        options.conversationChanged(entry.conversationId);
+      }
+      if (entry.status === "idle" && before?.status !== "idle") idleSinceMs = clock.monotonicMs();
+      if (entry.status !== "idle") idleSinceMs = null;
+      if (entry.status !== before?.status) facts.hookSays = null;
+      if (entry.status === "idle") facts.apiTrouble = null;
+      if (entry.status === "waiting") {
+        for (const request of requests) request.seen = true;
+        lookSoon();
+      } else if (before?.status === "waiting") {
+        dropRequests((request) => request.seen);
+      }
+      if (!facts.settled) lookSoon();
+      changed();
+    },
+    signal(signal) {
+      if (signal.is === "prompt_submitted") hookWorking();
+      if (signal.is === "tool_ended" || signal.is === "turn_ended" || signal.is === "turn_failed") {
+        dropRequests((request) => request.via === "hook");
+      }
+      changed();
+    },
+    hold(dialog, payload, gone) {
+      return new Promise((resolve) => {
+        const request: HeldRequest = {
+          requestId: ids.request(),
+          dialog,
+          via: "hook",
+          payload,
+          answer: resolve,
+          seen: facts.file?.status === "waiting",
+        };
+        // The same dialog may have been read off the screen first; the hook's own words are better.
+        for (const other of requests.filter((one) => one.via === "screen")) requests.splice(requests.indexOf(other), 1);
+        requests.push(request);
+        gone.addEventListener("abort", () => dropRequests((one) => one === request), { once: true });
+        later(REQUEST_UNSEEN_MS, () => {
+          if (!request.seen && facts.file?.status === "idle") dropRequests((one) => one === request);
+        });
+        refreshRequest();
+      });
+    },
+    closeRequest: (requestId) => dropRequests((request) => request.requestId === requestId),
+  };
+  lookSoon();
+  return run;
+}

@@ -1,0 +1,491 @@
+// Keeps the wanted agents running: starts them, hears how they end, restarts them by policy, finds them again after the
+// daemon itself was away. Intent is committed before each outside effect, the outcome after it. It delivers nothing.
+
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { type Clock, sleep } from "../kernel/clock.ts";
+import { asSignalboxError, SignalboxError } from "../kernel/errors.ts";
+import type { Events } from "../kernel/events.ts";
+import type { AgentId, ConversationId, Ids, SessionId } from "../kernel/ids.ts";
+import type { Log } from "../kernel/log.ts";
+import type { Serial } from "../kernel/serial.ts";
+import type { Database } from "../storage/database.ts";
+import type { BackendName, ExitStatus, Terminal, TerminalBackend } from "../terminals/terminal.ts";
+import { DEFAULT_SIZE } from "../terminals/terminal.ts";
+import { type Decision, optionFor } from "./dialogs.ts";
+import type { Executables } from "./executables.ts";
+import type { AgentKind, AgentKindName, HookReport, TranscriptReading } from "./kind.ts";
+import { type AgentState, type Derived, deriveState } from "./lifecycle.ts";
+import { pidExists } from "./processes.ts";
+import type { AgentRow, Registry } from "./registry.ts";
+import { decideRestart, EXITS_KEPT } from "./restart-policy.ts";
+import { createRun, type Run, type Sighting } from "./run.ts";
+import { type SessionFiles, watchSessionFiles } from "./session-files.ts";
+
+/** SIGTERM ends the real CLI within 0.25 s, 0.6 s in the middle of a tool (measured); after this we insist. */
+const TERM_GRACE_MS = 3_000;
+/** While a terminal host cannot be asked, ask again this often. */
+const CANNOT_TELL_RETRY_MS = 5_000;
+/** A claude whose terminal died takes up to 1.8 s to leave in the middle of a tool (measured); two writers on one
+ *  conversation are possible, so the next process waits for the last one to be gone. */
+const OLD_PROCESS_GRACE_MS = 5_000;
+const OLD_PROCESS_LOOK_MS = 50;
+/** A reason is a sentence, not a screen. */
+const LAST_WORDS_MAX = 300;
+
+export interface AgentView extends Derived {
+  row: AgentRow;
+  sinceMs: number;
+  pid: number | null;
+  terminal: { backend: BackendName; ref: string; attach: string | null } | null;
+}
+
+/** What stands between a message and its agent, as the courier needs it. */
+export interface Line {
+  state: AgentState;
+  generation: number;
+  kind: AgentKind;
+  terminal: Terminal;
+  /** Reads the screen now. */
+  look(): Promise<Sighting>;
+  conversationId: ConversationId;
+}
+
+export interface Supervisor {
+  /** The agent must exist. */
+  view(row: AgentRow): AgentView;
+  /** The running process's line, or null while none runs. */
+  line(agentId: AgentId): Line | null;
+  /** Starts a process for a wanted agent that has none; rejects with the reason after recording it as `failed`. */
+  start(agentId: AgentId): Promise<void>;
+  /** Ends the agent's process and waits until it is gone. */
+  stop(agentId: AgentId): Promise<void>;
+  /** Takes in what a hook told; resolves to an answer for the hook, or null for "pass". */
+  hook(agentId: AgentId, report: HookReport, payload: unknown, gone: AbortSignal): Promise<unknown | null>;
+  answer(agentId: AgentId, requestId: string, decision: Decision): Promise<void>;
+  interrupt(agentId: AgentId): Promise<void>;
+  /** What the agent's transcript says about one message; null when there is no transcript to read. */
+  transcriptAbout(agentId: AgentId, marker: string): TranscriptReading | null;
+  transcriptText(agentId: AgentId, lines: number): string | null;
+  /** Ends the session's terminal host; its agents must be stopped before. */
+  closeHost(row: { session_id: SessionId; terminal: BackendName }): Promise<void>;
+  /** After the daemon was away: finds what still runs, restarts what does not and should. */
+  recover(): Promise<void>;
+  /** Lets go of everything; the agents keep running. */
+  detach(): void;
+}
+
+export interface SupervisorDeps {
+  db: Database;
+  registry: Registry;
+  backends: ReadonlyMap<BackendName, TerminalBackend>;
+  kinds: ReadonlyMap<AgentKindName, AgentKind>;
+  executables: Executables;
+  clock: Clock;
+  ids: Ids;
+  log: Log;
+  events: Events;
+  serial: Serial;
+  /** The allowlisted environment every agent starts from. */
+  agentEnv: Readonly<Record<string, string>>;
+  hooksUrl: () => string;
+  mcpUrl: () => string;
+  hookHelper: readonly [string, string];
+  /** A fresh bearer token for the agent's own MCP endpoint; older ones end. */
+  mintToken: (row: AgentRow) => string;
+}
+
+export function createSupervisor(deps: SupervisorDeps): Supervisor {
+  const { db, registry, clock, log, events, serial } = deps;
+  const runs = new Map<AgentId, Run>();
+  const lastState = new Map<AgentId, AgentState>();
+  const files = new Map<string, SessionFiles>();
+  let isDetached = false;
+
+  const kindOf = (row: AgentRow): AgentKind => {
+    const kind = deps.kinds.get(row.kind);
+    if (kind === undefined) throw new Error(`invariant broken: kind ${row.kind} is registered`);
+    return kind;
+  };
+
+  const backendOf = (name: BackendName): TerminalBackend => {
+    const backend = deps.backends.get(name);
+    if (backend !== undefined) return backend;
+    throw new SignalboxError(
+      "terminal_unavailable",
+      `The terminal ${name} is not there.`,
+      "Create a session with terminal: pty, which needs nothing installed.",
+    );
+  };
+
+  const sessionOf = (row: AgentRow) => {
+    const session = registry.anySession(row.session_id);
+    if (session === undefined) throw new Error("invariant broken: an agent's session exists");
+    return session;
+  };
+
+  const changed = (agentId: AgentId) => {
+    const row = registry.agent(agentId);
+    if (row === undefined || isDetached) return;
+    const { state } = deriveState(row, runs.get(agentId)?.facts ?? null);
+    if (lastState.get(agentId) !== state) {
+      lastState.set(agentId, state);
+      registry.patchAgent(agentId, { state_since: clock.now() });
+      log.info("agent.state", { agent: agentId, state });
+    }
+    events.ring("agent", agentId);
+  };
+
+  const watchFilesOf = (kind: AgentKind) => {
+    const dir = kind.registryDir(deps.agentEnv);
+    if (files.has(dir)) return;
+    const parse = (text: string) => kind.readRegistry(text);
+    files.set(dir, watchSessionFiles({ dir, parse, changed: fileChanged, clock, log }));
+  };
+
+  const fileChanged = (entry: { pid: number; conversationId: ConversationId } & Parameters<Run["fileChanged"]>[0], removed: boolean) => {
+    for (const run of runs.values()) if (isOfRun(run, entry)) run.fileChanged(entry, removed);
+  };
+
+  /** A file belongs to a run by pid; under a sandbox the pids differ and the conversation tells, if that process lives. */
+  const isOfRun = (run: Run, entry: { pid: number; conversationId: ConversationId }) =>
+    entry.pid === run.terminal.pid || (entry.conversationId === run.conversationId && pidExists(entry.pid));
+
+  const attachRun = (row: AgentRow, terminal: Terminal, adopted: boolean): Run => {
+    const kind = kindOf(row);
+    const agentId = row.agent_id;
+    const run = createRun({
+      row,
+      kind,
+      terminal,
+      adopted,
+      trust: sessionOf(row).trust === 1,
+      clock,
+      ids: deps.ids,
+      log,
+      changed: () => changed(agentId),
+      conversationChanged: (id) => registry.patchAgent(agentId, { conversation_id: id }),
+      exited: (exit) => ended(run, exit),
+    });
+    runs.set(agentId, run);
+    for (const file of files.values()) {
+      for (const entry of file.entries()) if (isOfRun(run, entry)) run.fileChanged(entry, false);
+    }
+    changed(agentId);
+    return run;
+  };
+
+  const ended = (run: Run, exit: ExitStatus | null) => {
+    const agentId = run.row.agent_id;
+    if (runs.get(agentId) === run) runs.delete(agentId);
+    if (run.stopping) return changed(agentId);
+    const ranMs = clock.now() - run.startedAtMs;
+    recordEnd(agentId, { exit, ranMs, wasSettled: run.facts.settled });
+    changed(agentId);
+    if (!run.facts.settled) void quoteLastWords(run);
+  };
+
+  /** A program that cannot start says why on its screen; a person should not have to attach to a dead tab to read it. */
+  const quoteLastWords = async (run: Run) => {
+    const screen = await run.terminal.screen().catch(() => null);
+    const words = screen?.lines.filter((line) => line.trim() !== "").slice(-3).join(" ").trim().slice(0, LAST_WORDS_MAX);
+    const row = registry.agent(run.row.agent_id);
+    if (!words || row === undefined || row.rest === "none") return;
+    registry.patchAgent(row.agent_id, { rest_reason: `${row.rest_reason}; its last words: ${words}` });
+    changed(row.agent_id);
+  };
+
+  const recordEnd = (
+    agentId: AgentId,
+    { exit, ranMs, wasSettled }: { exit: ExitStatus | null; ranMs: number; wasSettled: boolean },
+  ) => {
+    const row = registry.agent(agentId);
+    if (row === undefined) return;
+    const how = describeExit(exit);
+    if (wasSettled && exit?.exitCode === 0 && exit.signal === null) {
+      registry.patchAgent(agentId, { rest: "exited", rest_reason: how, pid: null });
+      return;
+    }
+    const now = clock.now();
+    const exits = [...registry.exitsOf(row), { atMs: now, ranMs }].slice(-EXITS_KEPT);
+    const verdict = decideRestart(exits, now);
+    registry.patchAgent(agentId, {
+      exits: JSON.stringify(exits),
+      rest: verdict.is === "restart" ? "crashed" : "failed",
+      rest_reason: `${how}; ${verdict.reason}`,
+    });
+    log.warn("agent.crashed", { agent: agentId, verdict: verdict.is });
+    if (verdict.is === "restart") {
+      clock.after(verdict.afterMs, () => {
+        if (!isDetached) restart(agentId);
+      });
+    }
+  };
+
+  const restart = (agentId: AgentId) => {
+    start(agentId).catch((error) => log.warn("agent.restart_failed", { agent: agentId, code: asSignalboxError(error).code }));
+  };
+
+  const start = (agentId: AgentId): Promise<void> =>
+    serial.run(agentId, async () => {
+      const row = registry.agent(agentId);
+      if (row === undefined || row.desired !== "running" || runs.has(agentId) || isDetached) return;
+      try {
+        await launch(row);
+      } catch (thrown) {
+        const error = asSignalboxError(thrown);
+        registry.patchAgent(agentId, { rest: "failed", rest_reason: `${error.message} ${error.nextStep}`, pid: null });
+        changed(agentId);
+        throw error;
+      }
+    });
+
+  const launch = async (row: AgentRow) => {
+    const kind = kindOf(row);
+    const session = sessionOf(row);
+    const backend = backendOf(session.terminal);
+    const executable = await deps.executables.find(kind);
+    await untilGone(row.pid);
+    const conversationId = row.conversation_id ?? deps.ids.conversation();
+    const hookSecret = deps.ids.secret();
+    const generation = row.generation + 1;
+    const ref = `${row.agent_id}-g${generation}`;
+    const mcpToken = db.transaction(() => {
+      registry.patchAgent(row.agent_id, {
+        generation,
+        terminal_ref: ref,
+        conversation_id: conversationId,
+        hook_secret_hash: hashSecret(hookSecret),
+        rest: "none",
+        rest_reason: null,
+      });
+      return deps.mintToken(row);
+    });
+    watchFilesOf(kind);
+    changed(row.agent_id);
+    const plan = kind.launch({
+      agentId: row.agent_id,
+      name: row.name,
+      executable,
+      conversationId,
+      // A conversation that was never prompted has no transcript and cannot be resumed; it is begun under its id again.
+      resume: existsSync(kind.transcriptPath(deps.agentEnv, row.cwd, conversationId)),
+      systemPrompt: row.system_prompt,
+      model: row.model,
+      permissionMode: row.permission_mode,
+      hooksUrl: deps.hooksUrl(),
+      mcpUrl: deps.mcpUrl(),
+      hookSecret,
+      mcpToken,
+      hookHelper: deps.hookHelper,
+      env: deps.agentEnv,
+    });
+    const terminal = await backend.open({
+      ref,
+      host: row.session_id,
+      argv: plan.argv,
+      env: plan.env,
+      cwd: row.cwd,
+      size: DEFAULT_SIZE,
+    });
+    registry.patchAgent(row.agent_id, { pid: terminal.pid });
+    attachRun(registry.agent(row.agent_id) ?? row, terminal, false);
+  };
+
+  const stop = (agentId: AgentId): Promise<void> =>
+    serial.run(agentId, async () => {
+      const run = runs.get(agentId);
+      if (run === undefined) return;
+      run.stopping = true;
+      await endTerminal(run.terminal);
+      if (runs.get(agentId) === run) runs.delete(agentId);
+      registry.patchAgent(agentId, { pid: null, terminal_ref: null });
+      changed(agentId);
+    });
+
+  const adopt = async (row: AgentRow): Promise<void> => {
+    watchFilesOf(kindOf(row));
+    if (row.terminal_ref === null) return restart(row.agent_id);
+    const found = await backendOf(sessionOf(row).terminal).adopt(row.session_id, row.terminal_ref);
+    if (found.is === "found") {
+      attachRun(row, found.terminal, true);
+      return;
+    }
+    if (found.is === "gone") {
+      recordEnd(row.agent_id, { exit: found.exit, ranMs: clock.now() - row.state_since, wasSettled: true });
+      changed(row.agent_id);
+      return;
+    }
+    log.warn("agent.cannot_tell", { agent: row.agent_id });
+    registry.patchAgent(row.agent_id, { rest_reason: `its terminal cannot be asked: ${found.why}` });
+    clock.after(CANNOT_TELL_RETRY_MS, () => {
+      const now = registry.agent(row.agent_id);
+      if (!isDetached && now?.desired === "running") void serial.run(row.agent_id, () => adopt(now));
+    });
+  };
+
+  /** The daemon died between the wish to end an agent and its end. */
+  const endLeftover = async (row: AgentRow) => {
+    const found = await backendOf(sessionOf(row).terminal).adopt(row.session_id, row.terminal_ref ?? "");
+    if (found.is === "cannot_tell") return log.warn("agent.leftover_cannot_tell", { agent: row.agent_id });
+    if (found.is === "found") await endTerminal(found.terminal);
+    registry.patchAgent(row.agent_id, { pid: null, terminal_ref: null });
+  };
+
+  const endTerminal = async (terminal: Terminal) => {
+    const gone = new Promise<void>((resolve) => {
+      terminal.onExit(() => resolve());
+    });
+    const insist = clock.after(TERM_GRACE_MS, () => void terminal.signal("SIGKILL", { group: true }).catch(() => undefined));
+    await terminal.signal("SIGTERM");
+    await gone;
+    insist.cancel();
+    await terminal.signal("SIGKILL", { group: true }).catch(() => undefined); // Tool children it left behind.
+  };
+
+  const untilGone = async (pid: number | null) => {
+    const deadlineMs = clock.monotonicMs() + OLD_PROCESS_GRACE_MS;
+    while (pid !== null && pidExists(pid)) {
+      if (clock.monotonicMs() > deadlineMs) {
+        throw new SignalboxError(
+          "terminal_unavailable",
+          `The last process of this conversation (pid ${pid}) still runs.`,
+          "End it by hand if it is the agent's, then start the agent again.",
+        );
+      }
+      await sleep(clock, OLD_PROCESS_LOOK_MS);
+    }
+  };
+
+  const runOf = (agentId: AgentId): Run => {
+    const run = runs.get(agentId);
+    if (run !== undefined) return run;
+    throw new SignalboxError(
+      "agent_not_running",
+      "This agent has no running process.",
+      "Start it with start_new_agent_conversation (resume: true continues where it was).",
+    );
+  };
+
+  const readTranscript = (agentId: AgentId): { kind: AgentKind; text: string } | null => {
+    const row = registry.agent(agentId);
+    if (row === undefined || row.conversation_id === null) return null;
+    const kind = kindOf(row);
+    try {
+      return { kind, text: readFileSync(kind.transcriptPath(deps.agentEnv, row.cwd, row.conversation_id), "utf8") };
+    } catch {
+      return null;
+    }
+  };
+
+  return {
+    start,
+    stop,
+    view(row) {
+      const run = runs.get(row.agent_id) ?? null;
+      const derived = deriveState(row, run?.facts ?? null);
+      const backend = sessionOf(row).terminal;
+      const attach = run === null ? null : (deps.backends.get(backend)?.attachCommand(row.session_id, run.terminal.ref) ?? null);
+      return {
+        ...derived,
+        row,
+        sinceMs: row.state_since,
+        pid: run === null ? null : (run.facts.file?.pid ?? run.terminal.pid),
+        terminal: run === null ? null : { backend, ref: run.terminal.ref, attach },
+      };
+    },
+    line(agentId) {
+      const run = runs.get(agentId);
+      const row = registry.agent(agentId);
+      if (run === undefined || row === undefined || run.stopping) return null;
+      const { state } = deriveState(row, run.facts);
+      const { kind, terminal, look, conversationId } = run;
+      return { state, generation: row.generation, kind, terminal, look, conversationId };
+    },
+    async hook(agentId, report, payload, gone) {
+      const run = runs.get(agentId);
+      if (run === undefined) return null;
+      const { signal } = report;
+      if (signal.is === "telemetry") {
+        registry.patchAgent(agentId, {
+          ...(signal.model === null ? {} : { model_seen: signal.model }),
+          ...(signal.contextUsedPct === null ? {} : { context_used_pct: signal.contextUsedPct }),
+          ...(signal.costUsd === null ? {} : { cost_usd: signal.costUsd }),
+        });
+        return null;
+      }
+      if (signal.is === "turn_ended" && signal.reply !== null) registry.patchAgent(agentId, { last_reply: signal.reply });
+      run.signal(signal);
+      return signal.is === "dialog_opened" ? run.hold(signal.dialog, payload, gone) : null;
+    },
+    async answer(agentId, requestId, decision) {
+      const run = runOf(agentId);
+      const request = run.requests.find((one) => one.requestId === requestId);
+      if (request === undefined) {
+        throw new SignalboxError(
+          "not_found",
+          "That request is not open any more.",
+          "Read get_session_status again: waiting_for lists what is open.",
+        );
+      }
+      const option = optionFor(request.dialog, decision);
+      if (request.via === "hook" && request.answer !== undefined) {
+        const label = request.dialog.options[option] ?? null;
+        const allow = decision.choice !== "deny" && !/^(no\b|deny)/i.test(label ?? "");
+        request.answer(run.kind.answers.decide(request.payload, { allow, option: label, reason: decision.reason }));
+        run.closeRequest(requestId);
+        return;
+      }
+      await serial.run(agentId, async () => {
+        const { reading } = await run.look();
+        const stillOpen = run.requests.some((one) => one.requestId === requestId);
+        if (reading.dialog === null || !stillOpen) {
+          throw new SignalboxError("not_found", "The dialog closed meanwhile.", "Read get_session_status again.");
+        }
+        await run.terminal.write(run.kind.optionKeys(reading.dialog, option));
+      });
+    },
+    async interrupt(agentId) {
+      const run = runOf(agentId);
+      const { state } = deriveState(run.row, run.facts);
+      // Esc in an idle prompt would open the rewind dialog on a second press: only a turn or its dialog is interrupted.
+      if (state === "working" || state === "waiting") await run.terminal.write(run.kind.keys.interrupt);
+    },
+    transcriptAbout(agentId, marker) {
+      const found = readTranscript(agentId);
+      return found === null ? null : found.kind.readTranscript(found.text, marker);
+    },
+    transcriptText(agentId, lines) {
+      const found = readTranscript(agentId);
+      return found === null ? null : found.kind.renderTranscript(found.text, lines);
+    },
+    async closeHost(session) {
+      await deps.backends.get(session.terminal)?.closeHost(session.session_id);
+    },
+    async recover() {
+      await Promise.all(registry.leftovers().map((row) => serial.run(row.agent_id, () => endLeftover(row))));
+      const wanted = registry.agents().filter((row) => row.desired === "running");
+      await Promise.all(
+        wanted
+          .filter((row) => row.rest === "none" || row.rest === "crashed")
+          .map((row) => serial.run(row.agent_id, () => adopt(row))),
+      );
+      for (const row of registry.agents()) lastState.set(row.agent_id, deriveState(row, runs.get(row.agent_id)?.facts ?? null).state);
+    },
+    detach() {
+      isDetached = true;
+      for (const run of runs.values()) run.detach();
+      for (const file of files.values()) file.close();
+    },
+  };
+}
+
+function hashSecret(secret: string): string {
+  return createHash("sha256").update(secret).digest("hex");
+}
+
+function describeExit(exit: ExitStatus | null): string {
+  if (exit === null) return "its terminal died with it";
+  if (exit.signal !== null) return `killed by ${exit.signal}`;
+  return `exited with code ${exit.exitCode ?? "unknown"}`;
+}

@@ -1,0 +1,86 @@
+// The life of one message, as data. Nothing else moves a message; mailbox.ts refuses any step that is not listed here.
+//
+//   queued     accepted and on disk; ends when the line is clear, or by cancel, expiry or the agent's deletion
+//   sending    leased to one process of the agent and perhaps typed; ends with the agent's own evidence, or by return
+//   delivered  the prompt carrying it passed the agent's own hook, or stands in its transcript; ends with its turn
+//   processed  the turn that took it has ended; `reply` or `failure` tells how
+//   failed     it certainly never reached the model          expired    its time ran out while queued
+//   cancelled  taken back while queued                       unknown    hook and transcript are both unreadable
+
+export const MESSAGE_STATES = [
+  "queued",
+  "sending",
+  "delivered",
+  "processed",
+  "failed",
+  "expired",
+  "cancelled",
+  "unknown",
+] as const;
+export type MessageState = (typeof MESSAGE_STATES)[number];
+
+export const MESSAGE_MOVES: Record<MessageState, readonly MessageState[]> = {
+  // queued -> delivered: the evidence of an attempt that had been given up arrived late.
+  queued: ["sending", "delivered", "failed", "expired", "cancelled"],
+  sending: ["queued", "delivered", "failed", "unknown"],
+  delivered: ["processed"],
+  processed: [],
+  failed: [],
+  expired: [],
+  cancelled: [],
+  unknown: [],
+};
+
+export function mayMove(from: MessageState, to: MessageState): boolean {
+  return MESSAGE_MOVES[from].includes(to);
+}
+
+/** True when no move leads out of the state: the message has its verdict. */
+export function isEnd(state: MessageState): boolean {
+  return MESSAGE_MOVES[state].length === 0;
+}
+
+const RANK: Partial<Record<MessageState, number>> = { queued: 0, sending: 0, delivered: 1, processed: 2 };
+
+/** Whether a caller who waits for `goal` may stop: the goal is reached, or can no longer be. */
+export function isReached(state: MessageState, goal: "accepted" | "delivered" | "processed"): boolean {
+  if (goal === "accepted" || isEnd(state)) return true;
+  return (RANK[state] ?? 0) >= (RANK[goal] ?? 0);
+}
+
+/** What is known about a leased message when its deadline passes without the agent's word. */
+export interface Sighting {
+  /** Attempts made so far, this one included. */
+  attempts: number;
+  /** What the transcript says; null when it cannot be read although one should exist. */
+  transcript: { hasMarker: boolean } | null;
+  /** The agent now; null when no process runs. */
+  line: { state: "ready" | "busy"; promptBox: "empty" | "draft" | "absent"; keysByPerson: boolean } | null;
+}
+
+export type Step =
+  | { do: "confirm" }
+  | { do: "press_enter" }
+  | { do: "return"; reason: string }
+  | { do: "fail"; reason: string }
+  | { do: "unknown"; reason: string }
+  | { do: "wait" };
+
+/** More tries than this have never helped; the person should hear of it. */
+export const ATTEMPTS_MAX = 5;
+
+/** Decides about a leased message whose confirmation is late. Retyping could submit twice, so the transcript is asked
+ *  first and the box second; only an idle prompt with an empty box and a clean transcript lets a message go back. */
+export function resolveLate(seen: Sighting): Step {
+  if (seen.transcript?.hasMarker) return { do: "confirm" };
+  if (seen.line === null) {
+    return seen.transcript === null
+      ? { do: "unknown", reason: "the agent died and its transcript cannot be read" }
+      : { do: "return", reason: "the agent died before taking it" };
+  }
+  if (seen.line.state === "busy" || seen.line.promptBox === "absent") return { do: "wait" };
+  if (seen.line.promptBox === "draft") return seen.line.keysByPerson ? { do: "wait" } : { do: "press_enter" };
+  if (seen.transcript === null) return { do: "unknown", reason: "the prompt is empty and the transcript cannot be read" };
+  if (seen.attempts >= ATTEMPTS_MAX) return { do: "fail", reason: `not submitted after ${seen.attempts} attempts` };
+  return { do: "return", reason: "the prompt is empty and the transcript does not hold it" };
+}

@@ -1,0 +1,60 @@
+// What is typed into an agent: one header line the daemon writes from what it knows, then the sender's text with everything
+// removed that a terminal or a prompt could take for a key. The one place below all callers where text is cleaned; pure.
+
+import type { MessageId } from "../kernel/ids.ts";
+
+/** CONTRACT section 2: counted in UTF-8 bytes, as the sender wrote it. */
+export const BODY_BYTES_MAX = 1024 * 1024;
+
+export interface Letter {
+  messageId: MessageId;
+  senderLabel: string;
+  task: { id: string; title: string | null } | null;
+  body: string;
+}
+
+/** Text with no control, format, private-direction or lone surrogate character left; line ends are LF, tabs four spaces.
+ *  Applying it twice changes nothing. Bidi and zero-width characters go too: a paste that holds them makes Claude Code
+ *  swallow the Enter (facts measured on 2.1.330), and they hide text from the person who reads along. */
+export function sanitise(text: string): string {
+  return text
+    .toWellFormed()
+    .replace(/\r\n?|[\u2028\u2029\u0085\v\f]/g, "\n")
+    .replaceAll("\t", "    ")
+    .replace(/[^\P{C}\n\p{Co}\p{Cn}]/gu, "")
+    .normalize("NFC");
+}
+
+/** A name as it may stand inside the header line: one line, no bracket that could end the header early. */
+export function oneLine(text: string): string {
+  return sanitise(text).replaceAll("\n", " ").replaceAll("[", "(").replaceAll("]", ")").trim();
+}
+
+/** The text that is submitted. Its first line names the message and its sender, so that no body can begin with a key of the
+ *  prompt (`/ ! # @ &`), and a header inside the body is defused, so that nobody can speak in another's name. */
+export function compose(letter: Letter): string {
+  const header = `${markerOf(letter.messageId)}${oneLine(letter.senderLabel)}]`;
+  const task = letter.task === null ? [] : [taskLine(letter.task)];
+  const body = sanitise(letter.body).replaceAll("[signalbox ", "\\[signalbox ");
+  return [header, ...task, body].join("\n");
+}
+
+/** The part of the header that identifies the message wherever its text turns up. */
+export function markerOf(messageId: MessageId): string {
+  return `[signalbox ${messageId} from `;
+}
+
+/** The message a submitted prompt carries, or null for a person's own words. */
+export function messageIdIn(prompt: string): MessageId | null {
+  const match = /(?<!\\)\[signalbox (msg_[0-9a-z]+) from /.exec(prompt);
+  return match === null ? null : (match[1] as MessageId);
+}
+
+/** True when nothing would be left to read after cleaning. */
+export function isBlank(text: string): boolean {
+  return sanitise(text).trim() === "";
+}
+
+function taskLine(task: { id: string; title: string | null }): string {
+  return task.title === null ? `[task ${oneLine(task.id)}]` : `[task ${oneLine(task.id)}: ${oneLine(task.title)}]`;
+}

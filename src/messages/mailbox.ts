@@ -1,0 +1,134 @@
+// The durable queue: messages as rows, first in first out per agent, one in flight per agent. Every step goes through `move`,
+// which refuses what delivery.ts does not list; callers hold the transaction. This file holds the SQL and nothing else.
+
+import { assert } from "../kernel/errors.ts";
+import type { AgentId, MessageId } from "../kernel/ids.ts";
+import type { Database } from "../storage/database.ts";
+import { MESSAGE_MOVES, type MessageState } from "./delivery.ts";
+
+export interface MessageRow {
+  seq: number;
+  message_id: MessageId;
+  agent_id: AgentId;
+  /** The principal's actor string. */
+  sender: string;
+  /** What the recipient is shown. */
+  sender_label: string;
+  body: string;
+  task_id: string | null;
+  task_title: string | null;
+  priority: "normal" | "urgent";
+  state: MessageState;
+  accepted_at: number;
+  expires_at: number | null;
+  sent_at: number | null;
+  delivered_at: number | null;
+  processed_at: number | null;
+  ended_at: number | null;
+  channel: string | null;
+  evidence: string | null;
+  attempts: number;
+  /** The generation of the process it was leased to. */
+  generation: number | null;
+  reply: string | null;
+  failure_code: string | null;
+  failure_message: string | null;
+}
+
+export type NewMessage = Pick<
+  MessageRow,
+  "message_id" | "agent_id" | "sender" | "sender_label" | "body" | "task_id" | "task_title" | "priority" | "expires_at"
+>;
+
+export type MessagePatch = Partial<
+  Pick<
+    MessageRow,
+    | "sent_at"
+    | "delivered_at"
+    | "processed_at"
+    | "ended_at"
+    | "channel"
+    | "evidence"
+    | "attempts"
+    | "generation"
+    | "reply"
+    | "failure_code"
+    | "failure_message"
+  >
+>;
+
+export interface Mailbox {
+  add(message: NewMessage, now: number): MessageRow;
+  get(id: string): MessageRow | undefined;
+  /** The oldest queued message of the agent, urgent ones first. */
+  next(agentId: AgentId): MessageRow | undefined;
+  inState(agentId: AgentId, state: MessageState): MessageRow[];
+  /** How many messages have no verdict and were not delivered yet. */
+  waiting(agentId: AgentId): number;
+  agentsWithOpenMessages(): AgentId[];
+  /** True when the message was in a state that may move there, and has moved. False: somebody else was first. */
+  move(id: MessageId, to: MessageState, patch: MessagePatch): boolean;
+  expired(now: number): MessageRow[];
+  nextExpiry(): number | null;
+}
+
+export function createMailbox(db: Database): Mailbox {
+  const get = (id: string) => db.get<MessageRow>("SELECT * FROM messages WHERE message_id = ?", [id]);
+  return {
+    get,
+    add(message, now) {
+      db.run(
+        `INSERT INTO messages (message_id, agent_id, sender, sender_label, body, task_id, task_title, priority, state,
+           accepted_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)`,
+        [
+          message.message_id,
+          message.agent_id,
+          message.sender,
+          message.sender_label,
+          message.body,
+          message.task_id,
+          message.task_title,
+          message.priority,
+          now,
+          message.expires_at,
+        ],
+      );
+      const added = get(message.message_id);
+      assert(added !== undefined, "a message just added is there");
+      return added;
+    },
+    next: (agentId) =>
+      db.get<MessageRow>(
+        "SELECT * FROM messages WHERE agent_id = ? AND state = 'queued' ORDER BY priority = 'urgent' DESC, seq LIMIT 1",
+        [agentId],
+      ),
+    inState: (agentId, state) =>
+      db.all<MessageRow>("SELECT * FROM messages WHERE agent_id = ? AND state = ? ORDER BY seq", [agentId, state]),
+    waiting: (agentId) =>
+      db.get<{ count: number }>(
+        "SELECT count(*) AS count FROM messages WHERE agent_id = ? AND state IN ('queued', 'sending')",
+        [agentId],
+      )?.count ?? 0,
+    agentsWithOpenMessages: () =>
+      db
+        .all<{ agent_id: AgentId }>(
+          "SELECT DISTINCT agent_id FROM messages WHERE state IN ('queued', 'sending', 'delivered')",
+          [],
+        )
+        .map((row) => row.agent_id),
+    move(id, to, patch) {
+      const from = Object.entries(MESSAGE_MOVES)
+        .filter(([, targets]) => targets.includes(to))
+        .map(([state]) => `'${state}'`)
+        .join(", ");
+      const columns = Object.keys(patch);
+      const assignments = ["state = ?", ...columns.map((column) => `${column} = ?`)].join(", ");
+      const values = [to, ...Object.values(patch), id];
+      return db.run(`UPDATE messages SET ${assignments} WHERE message_id = ? AND state IN (${from})`, values).changes > 0;
+    },
+    expired: (now) =>
+      db.all<MessageRow>("SELECT * FROM messages WHERE state = 'queued' AND expires_at <= ? ORDER BY seq", [now]),
+    nextExpiry: () =>
+      db.get<{ at: number | null }>("SELECT min(expires_at) AS at FROM messages WHERE state = 'queued'", [])?.at ?? null,
+  };
+}
