@@ -72,12 +72,14 @@ export function connectToHost(path: string, clock: Clock, events: ConnectionEven
     });
 
     function take(message: HostEvent | Reply): void {
-      if ("id" in message) return pending.settle(message);
-      if (message.event !== "hello") return events.event(message);
-      if (message.protocol !== PROTOCOL) return fail(`the host speaks protocol ${message.protocol}, not ${PROTOCOL}`);
-      isGreeted = true;
-      patience.cancel();
-      resolve({ is: "connected", connection: opened(socket, message) });
+      if ("id" in message) pending.settle(message);
+      else if (message.event !== "hello") events.event(message);
+      else if (message.protocol !== PROTOCOL) fail(`the host speaks protocol ${message.protocol}, not ${PROTOCOL}`);
+      else {
+        isGreeted = true;
+        patience.cancel();
+        resolve({ is: "connected", connection: opened(socket, message) });
+      }
     }
 
     function fail(why: string): void {

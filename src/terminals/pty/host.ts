@@ -11,11 +11,11 @@ import { connect, createServer, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { systemClock, type Timer } from "../../kernel/clock.ts";
 import { asSignalboxError, SignalboxError } from "../../kernel/errors.ts";
+import { createViewerInputFilter } from "../viewer-input.ts";
 import { createFrameReader, encodeFrame } from "./frames.ts";
 import { type HostedTerminal, openHostedTerminal, type Remains, type ViewerSeat } from "./hosted-terminal.ts";
 import type { HostEvent, Reply, Request, ViewerMessage } from "./protocol.ts";
 import * as protocol from "./protocol.ts";
-import { createViewerInputFilter } from "./viewer-input.ts";
 
 const clock = systemClock;
 
@@ -123,23 +123,19 @@ function serve(socket: Socket): void {
   connection.send({ event: "hello", protocol: protocol.PROTOCOL, host: hostName, pid: process.pid, instance });
 
   function take(message: Request | ViewerMessage): void {
-    if (message.do === "keys") return keys(Buffer.from(message.data, "base64"));
-    if (message.do === "viewer_size") return seat?.resize(message.size);
-    const { id } = message;
-    const answer = message.do === "attach" ? attach(message) : obey(message);
-    answer.then(
-      (ok) => connection.send({ id, ok }),
-      (error) => connection.send({ id, error: asSignalboxError(error).toBody() }),
-    );
+    if (message.do === "keys") keys(Buffer.from(message.data, "base64"));
+    else if (message.do === "viewer_size") seat?.resize(message.size);
+    else {
+      const { id } = message;
+      const answer = message.do === "attach" ? attach(message) : obey(message);
+      answer.then(
+        (ok) => connection.send({ id, ok }),
+        (error) => connection.send({ id, error: asSignalboxError(error).toBody() }),
+      );
+    }
   }
 
-  async function attach({
-    ref,
-    size,
-  }: {
-    ref: string;
-    size: protocol.Requests["attach"]["ask"]["size"];
-  }): Promise<null> {
+  async function attach({ ref, size }: protocol.Requests["attach"]["ask"]): Promise<null> {
     const terminal = find(ref);
     controls.delete(connection);
     seat = terminal.attach(

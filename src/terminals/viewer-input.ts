@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noControlCharactersInRegex: terminal sequences are made of them.
 
 // What a viewer's terminal sends is not all typed by a person. The program's questions reach every attached terminal along
-// with its output, and each answers; the host's emulator has answered already, so those answers are taken out here. Mouse
-// motion and focus reports pass, but are not counted as a person's keys. Pure: bytes in, bytes out.
+// with its output, and each answers; the one emulator in charge has answered already, so those answers are taken out here.
+// Mouse motion and focus reports pass, but are not counted as a person's keys. Pure: bytes in, bytes out.
 
 export interface ViewerInput {
   /** For the program. May be empty. */
@@ -27,7 +27,7 @@ const PASTE_END = "\x1b[201~";
 // does harm, a missing Shift-F3 does not, so both are dropped.
 const CSI = /^\x1b\[([?>=<]?)([0-9;:]*)([ -/]*)([@-~])/;
 const UNFINISHED_CSI = /^\x1b\[[?>=<0-9][0-9;:]*[ -/]*$/;
-const LEGACY_MOUSE = /^\x1b\[M[^]{3}/;
+const LEGACY_MOUSE = /^\x1b\[M[\s\S]{3}/;
 // DCS (status strings, version), OSC (colours, clipboard), APC (graphics), each ended by ST or BEL.
 const STRING_ANSWER = /^\x1b(?:P[0-9]*[$+>!|]|\][0-9]+;|_G)[^\x00-\x06\x08-\x1a\x1c-\x1f]*?(?:\x1b\\|\x07)/;
 const UNFINISHED_STRING = /^\x1b(?:P[0-9]*[$+>!|]|\][0-9]+;|_G)[^\x00-\x1a\x1c-\x1f]*$/;
@@ -75,8 +75,8 @@ function takePaste(text: string): Step {
 }
 
 function takeOne(text: string): Step {
-  const escape = text.indexOf("\x1b");
-  if (escape !== 0) return { is: "typed", length: escape === -1 ? text.length : escape };
+  const plainChars = text.indexOf("\x1b");
+  if (plainChars !== 0) return { is: "typed", length: plainChars === -1 ? text.length : plainChars };
   const mouse = LEGACY_MOUSE.exec(text);
   if (mouse) return { is: "report", length: mouse[0].length };
   const csi = CSI.exec(text);
