@@ -1,0 +1,68 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ATTEMPTS_MAX, isEnd, isReached, MESSAGE_MOVES, MESSAGE_STATES, type MessageState, resolveLate } from "./delivery.ts";
+
+describe("a message's states", () => {
+  it("can all be reached from queued", () => {
+    const seen = new Set<MessageState>(["queued"]);
+    for (const state of seen) for (const next of MESSAGE_MOVES[state]) seen.add(next);
+    expect([...seen].sort()).toEqual([...MESSAGE_STATES].sort());
+  });
+
+  it("end in exactly one verdict, and never come back to the queue once delivered", () => {
+    expect(MESSAGE_STATES.filter(isEnd).sort()).toEqual(["cancelled", "expired", "failed", "processed", "unknown"]);
+    expect(MESSAGE_MOVES.delivered).toEqual(["processed"]);
+  });
+
+  it.each([
+    ["queued", "accepted", true],
+    ["queued", "delivered", false],
+    ["sending", "delivered", false],
+    ["delivered", "delivered", true],
+    ["delivered", "processed", false],
+    ["processed", "delivered", true],
+    ["failed", "processed", true],
+    ["unknown", "delivered", true],
+  ] as const)("%s is enough for a caller who waits for %s: %s", (state, goal, expected) => {
+    expect(isReached(state, goal)).toBe(expected);
+  });
+});
+
+const sighting = fc.record({
+  attempts: fc.integer({ min: 1, max: 9 }),
+  transcript: fc.option(fc.record({ hasMarker: fc.boolean() }), { nil: null }),
+  line: fc.option(
+    fc.record({
+      state: fc.constantFrom("ready" as const, "busy" as const),
+      promptBox: fc.constantFrom("empty" as const, "draft" as const, "absent" as const),
+      keysByPerson: fc.boolean(),
+    }),
+    { nil: null },
+  ),
+});
+
+describe("a confirmation that is late", () => {
+  it("never sends a message back while its transcript holds it or cannot be read", () => {
+    fc.assert(
+      fc.property(sighting, (seen) => {
+        const step = resolveLate(seen);
+        if (step.do === "return" || step.do === "fail") expect(seen.transcript).toEqual({ hasMarker: false });
+      }),
+    );
+  });
+
+  it("presses Enter only on an idle prompt whose box nobody but us has touched", () => {
+    fc.assert(
+      fc.property(sighting, (seen) => {
+        if (resolveLate(seen).do !== "press_enter") return;
+        expect(seen.line).toEqual({ state: "ready", promptBox: "draft", keysByPerson: false });
+      }),
+    );
+  });
+
+  it("gives up after so many attempts, and says that it certainly did not arrive", () => {
+    const seen = { transcript: { hasMarker: false }, line: { state: "ready", promptBox: "empty", keysByPerson: false } } as const;
+    expect(resolveLate({ ...seen, attempts: ATTEMPTS_MAX - 1 }).do).toBe("return");
+    expect(resolveLate({ ...seen, attempts: ATTEMPTS_MAX }).do).toBe("fail");
+  });
+});
