@@ -1,0 +1,368 @@
+// The terminal program around a conversation: keys go into the open dialog or the box, Enter makes prompts, and every
+// change is drawn and written to the registry. Nothing runs while nothing happens: no timer, no poll.
+
+import type { Clock } from "../../../kernel/clock.ts";
+import { sleep } from "../../../kernel/clock.ts";
+import { type Box, createBox } from "./box.ts";
+import { type Conversation, type ConversationUi, createConversation } from "./conversation.ts";
+import { type Dialog, dialogTitle, pressInDialog, trustDialog, upsellDialog } from "./dialogs.ts";
+import { createPainter, layOut } from "./frame.ts";
+import { createHooks } from "./hooks.ts";
+import type { HttpClient } from "./http.ts";
+import { createKeyDecoder, type Key } from "./keys.ts";
+import { createMcpClient } from "./mcp.ts";
+import type { Oracle } from "./oracle.ts";
+import type { Registry } from "./registry.ts";
+import type { Script } from "./script.ts";
+import type { Transcript } from "./transcript.ts";
+import type { DialogAnswer } from "./turn.ts";
+
+export interface TerminalPort {
+  size(): { cols: number; rows: number };
+  write(bytes: string): void;
+  /** Resolves when the terminal has taken what was written. */
+  drained(): Promise<void>;
+}
+
+export interface App {
+  start(source: "startup" | "resume"): Promise<void>;
+  /** Bytes from the terminal. */
+  input(bytes: Uint8Array): void;
+  resized(): void;
+  /** Leaves tidily: session end told, registry file gone, terminal as it was. */
+  leave(code: number, why: string): Promise<void>;
+}
+
+/** An Escape with nothing behind it for this long is the key itself; terminals send sequences in one piece. */
+const ESCAPE_PAUSE_MS = 25;
+/** Between the two presses of Ctrl-C that leave (1-2 s in Claude Code). */
+const EXIT_PRESSES_MS = 1_500;
+/** How long the registry says idle before an offer opens at start-up (20-25 ms in Claude Code). */
+const UPSELL_AFTER_MS = 20;
+const HISTORY_ENTRIES_MAX = 200;
+const FLOOD_CHUNK_BYTES = 16 * 1024;
+const PLACEHOLDER = 'Try "hello"';
+
+const ENTER_TERMINAL = "\x1b[?1049h\x1b[?2004h\x1b[2J";
+const LEAVE_TERMINAL = "\x1b[?2004l\x1b[?25h\x1b[?1049l";
+
+interface OpenDialog {
+  dialog: Dialog;
+  waitingFor: string;
+  /** Takes it off the screen and gives the answer. */
+  settle(answer: DialogAnswer): void;
+}
+
+export function createApp(options: {
+  firstId: string;
+  agent: string;
+  cwd: string;
+  permissionMode: string;
+  pasteId: string;
+  script: Script;
+  hooksUrl: string | null;
+  hookSecret: string;
+  mcpUrl: string | null;
+  mcpToken: string;
+  http: HttpClient;
+  clock: Clock;
+  uuid: () => string;
+  terminal: TerminalPort;
+  registry: Registry;
+  openTranscript: (conversationId: string) => Transcript;
+  isTrusted: () => boolean;
+  rememberTrust: () => void;
+  oracle: Oracle;
+  /** Ends the process at once. */
+  exit: (code: number) => void;
+  /** Ends the process as SIGKILL does. */
+  crash: () => void;
+}): App {
+  const { agent, cwd, script, clock, terminal, registry, oracle } = options;
+  const box: Box = createBox(options.pasteId);
+  const decoder = createKeyDecoder();
+  const painter = createPainter(terminal.write);
+  const history: string[] = [];
+  /** The first one is on the screen, the others wait for it. */
+  const dialogs: OpenDialog[] = [];
+  let placeholder: string | null = null;
+  let swallows = script.swallowEnters;
+  let lastEscape = false;
+  let exitPressedAt = Number.NEGATIVE_INFINITY;
+  let hint: string | null = null;
+  let drawn = true;
+  let leaving = false;
+
+  const ui: ConversationUi = {
+    show(text) {
+      history.push(text);
+      if (history.length > HISTORY_ENTRIES_MAX) history.shift();
+      draw();
+    },
+    changed,
+    promptTaken: () => box.restoreStash(),
+    putBack(prompt) {
+      box.putBack(prompt);
+      oracle({ event: "draft", text: box.draft() });
+    },
+    setPlaceholder(text) {
+      placeholder = text;
+    },
+    ask,
+    flood,
+    exit: (code, why) => void leave(code, why),
+    crash: options.crash,
+  };
+
+  const conversation: Conversation = createConversation({
+    firstId: options.firstId,
+    agent,
+    cwd,
+    permissionMode: options.permissionMode,
+    script,
+    openTranscript: options.openTranscript,
+    oracle,
+    ui,
+    hooks: () => hooks,
+    world: {
+      clock,
+      uuid: options.uuid,
+      mcp: createMcpClient({ url: options.mcpUrl, token: options.mcpToken, http: options.http }),
+    },
+  });
+  const hooks = createHooks({
+    url: options.hooksUrl,
+    secret: options.hookSecret,
+    http: options.http,
+    clock,
+    behaviour: script.hooks,
+    base: () => conversation.hookBase(),
+    heard: (name, outcome) => {
+      oracle({ event: "hook", name, outcome });
+      if (outcome === "failed") ui.show(`⎿ ${name} hook failed`);
+    },
+  });
+
+  async function start(source: "startup" | "resume"): Promise<void> {
+    terminal.write(ENTER_TERMINAL);
+    history.push(`signalbox scripted agent · ${agent} · ${cwd}`);
+    draw();
+    if (script.startup.delayMs > 0) await sleep(clock, script.startup.delayMs);
+    if (script.startup.dialogs.includes("trust") && !options.isTrusted() && !(await askTrust())) return;
+    await conversation.start(source);
+    oracle({ event: "ready" });
+    if (script.startup.dialogs.includes("upsell")) {
+      await sleep(clock, UPSELL_AFTER_MS);
+      await ask(upsellDialog(), "dialog open").answer;
+    }
+  }
+
+  async function askTrust(): Promise<boolean> {
+    const answer = await ask(trustDialog(cwd), "dialog open").answer;
+    if (answer.is === "option" && answer.option === 1) {
+      options.rememberTrust();
+      return true;
+    }
+    await leave(1, "not trusted");
+    return false;
+  }
+
+  function ask(dialog: Dialog, waitingFor: string): { answer: Promise<DialogAnswer>; close(): void } {
+    let resolve: (answer: DialogAnswer) => void = () => {};
+    const answer = new Promise<DialogAnswer>((settled) => {
+      resolve = settled;
+    });
+    const close = () => {
+      const index = dialogs.indexOf(open);
+      if (index < 0) return;
+      dialogs.splice(index, 1);
+      changed();
+    };
+    const open: OpenDialog = {
+      dialog: { ...dialog },
+      waitingFor,
+      settle(given) {
+        close(); // At once, so that later keys of the same burst do not land in a dialog that is answered.
+        resolve(given);
+      },
+    };
+    dialogs.push(open);
+    oracle({ event: "dialog_opened", kind: dialog.kind, title: dialogTitle(dialog), options: dialog.options });
+    changed();
+    return { answer, close };
+  }
+
+  function input(bytes: Uint8Array): void {
+    press(decoder.feed(bytes));
+    if (!decoder.escapePending()) return;
+    clock.after(ESCAPE_PAUSE_MS, () => press(decoder.flush()));
+  }
+
+  function press(keys: Key[]): void {
+    if (keys.length === 0 || leaving) return;
+    const before = box.draft();
+    let swallowed = "";
+    hint = null;
+    for (const key of keys) {
+      const open = dialogs[0];
+      if (open === undefined) pressInBox(key);
+      else swallowed += pressOpenDialog(open, key, keys.length === 1);
+      lastEscape = open === undefined && key.is === "key" && key.name === "escape";
+    }
+    const shown = dialogs[0];
+    if (swallowed !== "") {
+      oracle({ event: "dialog_swallowed", text: swallowed, title: shown ? dialogTitle(shown.dialog) : "" });
+    }
+    if (box.draft() !== before) oracle({ event: "draft", text: box.draft() });
+    draw();
+  }
+
+  /** Returns the text that the dialog did not want. */
+  function pressOpenDialog({ dialog, settle }: OpenDialog, key: Key, alone: boolean): string {
+    const title = dialogTitle(dialog);
+    const move = pressInDialog(dialog, key, alone);
+    if (move.is === "ignored" && key.is !== "key") return key.text;
+    oracle({ event: "dialog_key", key: key.is === "key" ? key.name : key.text, title });
+    if (move.is === "highlighted") dialog.selected = move.option;
+    if (move.is === "chosen" || move.is === "dismissed") {
+      const option = move.is === "chosen" ? (dialog.options[move.option] ?? null) : null;
+      oracle({ event: "dialog_answered", title, option, by: "keys" });
+      settle(move.is === "chosen" ? { is: "option", option: move.option } : { is: "dismissed" });
+    }
+    return "";
+  }
+
+  function pressInBox(key: Key): void {
+    if (key.is === "text") box.type(key.text);
+    else if (key.is === "paste") box.paste(key.text);
+    else if (key.name === "enter") enter();
+    else KEYS[key.name]?.();
+  }
+
+  const KEYS: Record<string, () => void> = {
+    newline: () => box.newline(),
+    backspace: () => box.backspace(),
+    "ctrl-u": () => box.clearLine(),
+    "ctrl-s": () => box.stash(),
+    escape: () => {
+      if (conversation.interrupt()) return;
+      if (lastEscape) box.clear();
+    },
+    "ctrl-c": () => {
+      if (conversation.interrupt()) return;
+      if (clock.monotonicMs() - exitPressedAt < EXIT_PRESSES_MS) return void leave(0, "prompt_input_exit");
+      exitPressedAt = clock.monotonicMs();
+      box.clear();
+      hint = "Press Ctrl-C again to exit";
+    },
+    "ctrl-d": () => {
+      if (box.draft() === "") void leave(0, "prompt_input_exit");
+    },
+  };
+
+  function enter(): void {
+    if (conversation.phase() === "starting") {
+      // As in Claude Code: the text stays and the Enter is lost, so it would sit there for ever.
+      oracle({ event: "enter_lost", why: "starting" });
+      return;
+    }
+    if (swallows > 0 && box.draft() !== "") {
+      swallows -= 1;
+      oracle({ event: "enter_lost", why: "script" });
+      return;
+    }
+    const prompt = box.enter();
+    if (prompt === null) return;
+    const start = prompt.trimStart();
+    const command = /^\/([a-z][a-z0-9:_-]*)(?:\s|$)/i.exec(start)?.[1];
+    if (start.startsWith("!")) runShell(start.slice(1).trim());
+    else if (command !== undefined) runCommand(command);
+    else conversation.submit(prompt);
+  }
+
+  /** The real program would run it without asking anybody; here it is only written down. */
+  function runShell(command: string): void {
+    oracle({ event: "shell", command });
+    ui.show(`! ${command}`);
+  }
+
+  function runCommand(name: string): void {
+    const known = name === "clear" || name === "exit";
+    oracle({ event: "slash", command: name, known });
+    if (name === "exit") void leave(0, "prompt_input_exit");
+    else if (!known) ui.show(`Unknown command: /${name}`);
+    else if (conversation.phase() === "busy") ui.show("/clear waits for no turn: interrupt it first");
+    else {
+      history.length = 0;
+      void conversation.clear();
+    }
+  }
+
+  function changed(): void {
+    report();
+    draw();
+  }
+
+  /** There is no registry file before the prompt is ready, so none while a start-up dialog is open. */
+  function report(): void {
+    const phase = conversation.phase();
+    if (phase === "starting" || phase === "over") return;
+    const waitingFor = dialogs[0]?.waitingFor ?? null;
+    const status = waitingFor !== null ? "waiting" : phase;
+    registry.write({ sessionId: conversation.id(), status, waitingFor });
+  }
+
+  /** Draws once for all that happens in one tick. */
+  function draw(): void {
+    if (!drawn) return;
+    drawn = false;
+    queueMicrotask(() => {
+      drawn = true;
+      if (leaving) return;
+      const isReady = conversation.phase() !== "starting";
+      const stashed = box.isStashed() ? "› Stashed (auto-restores after submit)" : null;
+      painter.paint(
+        layOut({
+          ...terminal.size(),
+          history,
+          activity: conversation.activity(),
+          queued: conversation.queued(),
+          dialog: dialogs[0]?.dialog ?? null,
+          box: isReady ? { draft: box.draft(), placeholder: placeholder ?? PLACEHOLDER } : null,
+          footer: hint ?? box.notice() ?? stashed ?? `${options.permissionMode} mode`,
+        }),
+      );
+    });
+  }
+
+  async function flood(bytes: number): Promise<void> {
+    const line = `${"flood ".repeat(12)}\r\n`;
+    for (let left = bytes; left > 0 && !leaving; left -= FLOOD_CHUNK_BYTES) {
+      const length = Math.min(left, FLOOD_CHUNK_BYTES);
+      terminal.write(line.repeat(Math.ceil(length / line.length)).slice(0, length));
+      await terminal.drained();
+    }
+    painter.forget();
+    draw();
+  }
+
+  async function leave(code: number, why: string): Promise<void> {
+    if (leaving) return;
+    leaving = true;
+    await conversation.end(why === "prompt_input_exit" ? why : "other");
+    registry.remove();
+    oracle({ event: "exit", code, why });
+    terminal.write(LEAVE_TERMINAL);
+    options.exit(code);
+  }
+
+  return {
+    start,
+    input,
+    resized() {
+      painter.forget();
+      draw();
+    },
+    leave,
+  };
+}

@@ -1,0 +1,108 @@
+// What a scripted agent's transcript says: about one message, and to a person. Pure. A line that cannot be read (the last
+// one of a killed process) says nothing.
+
+import type { TranscriptReading } from "../../kind.ts";
+import { INTERRUPT_LINE, INTERRUPT_LINE_IN_TOOL } from "./words.ts";
+
+type Line =
+  | { is: "prompt"; text: string }
+  | { is: "queued"; text: string }
+  | { is: "reply"; text: string }
+  | { is: "tool"; text: string }
+  | { is: "tool_result"; text: string }
+  | { is: "api_error"; text: string }
+  | { is: "interrupt" };
+
+/** Judges the transcript about the message that carries `marker`, from its last appearance on. */
+export function readTranscript(text: string, marker: string): TranscriptReading {
+  const lines = text.split("\n").flatMap(readLine);
+  const at = lines.findLastIndex((line) => (line.is === "prompt" || line.is === "queued") && line.text.includes(marker));
+  const reading: TranscriptReading = { hasMarker: at >= 0, interrupted: false, apiError: null, reply: null };
+  if (at < 0) return reading;
+  for (const line of lines.slice(at + 1)) {
+    if (line.is === "prompt") break; // The next turn, which is not this message's.
+    if (line.is === "interrupt") return { ...reading, interrupted: true };
+    if (line.is === "reply") {
+      reading.reply = line.text;
+      reading.apiError = null; // It came through after all.
+    }
+    if (line.is === "api_error") reading.apiError = line.text;
+  }
+  return reading;
+}
+
+/** The last `count` lines of the conversation as plain text. */
+export function renderTranscript(text: string, count: number): string {
+  const rendered = text.split("\n").flatMap(readLine).map(renderLine).join("\n");
+  return rendered.split("\n").slice(-count).join("\n");
+}
+
+function renderLine(line: Line): string {
+  switch (line.is) {
+    case "prompt":
+      return `> ${line.text}`;
+    case "queued":
+      return `(queued) ${line.text}`;
+    case "reply":
+      return line.text;
+    case "tool":
+      return `[tool] ${line.text}`;
+    case "tool_result":
+      return `[result] ${line.text}`;
+    case "api_error":
+      return `[API error] ${line.text}`;
+    case "interrupt":
+      return "[interrupted]";
+  }
+}
+
+interface RawLine {
+  type?: string;
+  operation?: string;
+  content?: unknown;
+  status?: number;
+  attempt?: number;
+  isApiErrorMessage?: boolean;
+  message?: { content?: string | RawPart[] };
+}
+
+interface RawPart {
+  type?: string;
+  text?: string;
+  name?: string;
+  input?: unknown;
+  content?: unknown;
+}
+
+function readLine(json: string): Line[] {
+  let raw: RawLine | null;
+  try {
+    raw = JSON.parse(json) as RawLine | null;
+  } catch {
+    return [];
+  }
+  if (raw === null || typeof raw !== "object") return [];
+  if (raw.type === "queue-operation") {
+    return raw.operation === "enqueue" ? [{ is: "queued", text: String(raw.content) }] : [];
+  }
+  if (raw.type === "api-request") {
+    return [{ is: "api_error", text: `${raw.status}, attempt ${raw.attempt}` }];
+  }
+  const content = raw.message?.content;
+  if (raw.type === "user" && typeof content === "string") return [{ is: "prompt", text: content }];
+  if (!Array.isArray(content)) return [];
+  if (raw.type === "user") return content.flatMap(readUserPart);
+  if (raw.type === "assistant") return content.flatMap((part) => readAssistantPart(part, raw.isApiErrorMessage === true));
+  return [];
+}
+
+function readUserPart({ type, text, content }: RawPart): Line[] {
+  if (type === "tool_result") return [{ is: "tool_result", text: String(content) }];
+  return text === INTERRUPT_LINE || text === INTERRUPT_LINE_IN_TOOL ? [{ is: "interrupt" }] : [];
+}
+
+function readAssistantPart({ type, text, name, input }: RawPart, isApiError: boolean): Line[] {
+  if (type === "tool_use") return [{ is: "tool", text: `${name}(${JSON.stringify(input)})` }];
+  if (type !== "text" || text === undefined) return [];
+  return isApiError ? [{ is: "api_error", text: text.replace(/^API Error: /, "") }] : [{ is: "reply", text }];
+}
