@@ -76,6 +76,7 @@ export function serveCalls(options: { stream: Duplex; principal: Principal; comm
   };
   stream.on("end", leave);
   stream.on("close", leave);
+  stream.resume(); // it was paused behind the preface
 }
 
 /** Our client writes the id first, so a call that is too long still gets its answer. */

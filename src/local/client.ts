@@ -38,6 +38,7 @@ export function connectLocal(request: LocalRequest): Promise<LocalConnection> {
     const socket = createConnection({ path: socketPath, allowHalfOpen: true });
     socket.on("error", (error: NodeJS.ErrnoException) => reject(notConnected(error)));
     socket.on("close", () => reject(new NoDaemonError("the daemon closed the connection before it answered")));
+    socket.on("end", () => socket.destroy());
     socket.on("connect", () => {
       const why = whyNotPrivate(dirname(socketPath));
       if (why === null) return socket.write(`${JSON.stringify({ signalbox: 1, ...preface })}\n`);
@@ -47,7 +48,7 @@ export function connectLocal(request: LocalRequest): Promise<LocalConnection> {
     readFirstLine(socket, PREFACE_BYTES_MAX, (line) => {
       const answer = line === null ? null : parsePrefaceAnswer(line);
       if (answer?.ok) {
-        socket.removeAllListeners("close").removeAllListeners("error").removeAllListeners("connect");
+        for (const event of ["error", "close", "end", "connect"]) socket.removeAllListeners(event);
         return resolve({ socket, welcome: answer });
       }
       reject(answer ? errorFromBody(answer.error) : noSense());
@@ -93,6 +94,7 @@ export function createCaller({ socket }: LocalConnection): Caller {
   const splitter = createLineSplitter({ lineBytesMax: Number.POSITIVE_INFINITY, onLine: take, onOversized: () => {} });
   socket.on("data", (chunk: Buffer) => splitter.push(chunk));
   socket.on("error", () => {}); // "close" follows and tells every caller
+  socket.on("end", () => socket.destroy()); // a daemon that says no more answers no more
   socket.on("close", () => {
     for (const call of waiting.values()) call.reject(new NoDaemonError("the daemon went away during the call"));
     waiting.clear();

@@ -33,7 +33,7 @@ export interface LocalEdge {
   admit(preface: Preface): Principal | Promise<Principal>;
   /** Told to every admitted client: version, pid and the like. */
   welcome: Record<string, unknown>;
-  /** Takes over an admitted socket; from then on it is theirs to read, write and end. */
+  /** Takes over an admitted socket, which is paused; from then on it is theirs to read, write and end. */
   serveMcp(stream: Duplex, principal: Principal): void;
   /** As serveMcp; `target` is the client's wish, unchecked. Rejects (SignalboxError) before the answer is sent. */
   serveAttach(stream: Duplex, principal: Principal, target: Record<string, unknown>): Promise<() => void>;
@@ -130,6 +130,7 @@ function refuse(socket: Socket, error: SignalboxError): void {
   answer(socket, { ok: false, error: error.toBody() });
   socket.end();
   // Half-open sockets close only when both sides have ended; what a refused client still says is thrown away.
+  socket.resume();
   socket.once("finish", () => socket.destroy());
 }
 
