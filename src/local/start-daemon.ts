@@ -17,7 +17,8 @@ export const READY_FD = 3;
 /** Opening the keychain may ask a person, who needs a moment; an MCP client gives up on its server after a minute. */
 const READY_WITHIN_MS = 45_000;
 
-/** After "another one is starting": how often we look whether it serves by now. Each look costs about 0.1 ms. */
+/** After a start: how long we look for the daemon before we start again, and how often. A look costs about 0.1 ms. */
+const LOOK_FOR_MS = 2_000;
 const LOOK_AGAIN_MS = 20;
 
 export interface DaemonLaunch {
@@ -36,14 +37,23 @@ export async function reachDaemon(
 ): Promise<LocalConnection> {
   const wanted: LocalRequest = { ...request, options: launch.options, socketPath: socketPathFor(launch.stateDir) };
   const deadline = performance.now() + READY_WITHIN_MS;
-  let connection = await tryConnect(wanted);
-  if (connection !== null) return connection;
-  await startDaemon(launch);
   for (;;) {
-    connection = await tryConnect(wanted);
+    const connection = await lookFor(wanted, 0);
     if (connection !== null) return connection;
-    // Two that started in the same moment: the loser has left and the winner is about to listen.
     if (performance.now() > deadline) throw neverReady();
+    await startDaemon(launch);
+    // Of two that start in the same moment the loser is back while the winner is still about to listen. And one that is
+    // on its way out holds the lock without listening: then, after a while, another start is due.
+    const late = await lookFor(wanted, LOOK_FOR_MS);
+    if (late !== null) return late;
+  }
+}
+
+async function lookFor(request: LocalRequest, spanMs: number): Promise<LocalConnection | null> {
+  const until = performance.now() + spanMs;
+  for (;;) {
+    const connection = await tryConnect(request);
+    if (connection !== null || performance.now() >= until) return connection;
     await new Promise((wake) => setTimeout(wake, LOOK_AGAIN_MS));
   }
 }
