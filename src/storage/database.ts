@@ -1,0 +1,204 @@
+// The one encrypted database. Here lies how it is opened, read, written, copied and given a new key; never what is in it
+// (each room keeps its own SQL) and never where the key comes from (keyring.ts). Everything is synchronous, so that no
+// `await` can slip between reading a state and moving it.
+
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import Sqlite from "better-sqlite3-multiple-ciphers";
+import { assert, SignalboxError } from "../kernel/errors.ts";
+import { asStorageError, fileTrouble } from "./failure.ts";
+
+export type SqlValue = string | number | bigint | Uint8Array | null;
+
+export interface Database {
+  /** The first row, or undefined when there is none. */
+  get<Row>(sql: string, params?: readonly SqlValue[]): Row | undefined;
+  all<Row>(sql: string, params?: readonly SqlValue[]): Row[];
+  /** One statement that writes. Outside a transaction it commits by itself. */
+  run(sql: string, params?: readonly SqlValue[]): { changes: number };
+  /** Several statements without parameters, for schemas. */
+  exec(sql: string): void;
+  /** Runs `work` between BEGIN IMMEDIATE and COMMIT; after it returned, what it wrote is on the disk. If it throws, nothing
+   *  of it remains. `work` must be synchronous and must not open another transaction; both are broken invariants. */
+  transaction<T>(work: () => T): T;
+  readonly inTransaction: boolean;
+  /** Reads every page. Throws `storage_error` when one of them is damaged. */
+  check(): void;
+  /** Writes a copy, encrypted with the same key, to `file`, which must not exist yet. */
+  backupTo(file: string): void;
+  /** Encrypts everything anew. Whoever calls has already put `newKey` where the next start finds it (open.ts). */
+  rekey(newKey: Buffer): void;
+  close(): void;
+}
+
+/** 256 bits, what the aegis cipher takes as a raw key. */
+export const KEY_BYTES = 32;
+
+/** How long a statement waits for another process's lock. The daemon is alone with its file; this covers a person with
+ *  another copy of signalbox, and is short enough that a request still gets an answer. */
+const BUSY_WAIT_MS = 5_000;
+
+/** The SQL of the whole house is constant text, some hundred statements; a cache that reaches this has a leak in it. */
+const STATEMENTS_MAX = 1_000;
+
+/** Opens `file`, creating it (0600) when it is not there. Throws `storage_error` when the key is not the one it was made
+ *  with or the file cannot be used; then nothing has been changed. */
+export function openDatabase({ file, key }: { file: string; key: Buffer }): Database {
+  try {
+    // SQLite gives -wal and -shm the mode of the database, and would itself create it readable for everybody.
+    closeSync(openSync(file, "a", 0o600));
+  } catch (error) {
+    throw fileTrouble(`${file} cannot be opened`, "Make the state directory writable for this user.", error);
+  }
+  try {
+    return wrap(openHandle(file, key), file);
+  } catch (error) {
+    throw asStorageError(error, file);
+  }
+}
+
+function openHandle(file: string, key: Buffer): Sqlite.Database {
+  const handle = new Sqlite(file, { timeout: BUSY_WAIT_MS });
+  try {
+    // The cipher and the key must come before anything that touches a page.
+    handle.pragma("cipher='aegis'");
+    handle.pragma(`key="${rawKey(key)}"`);
+    handle.prepare("SELECT count(*) FROM sqlite_schema").get(); // the first read: a wrong key shows here
+    const mode = handle.pragma("journal_mode=WAL", { simple: true });
+    if (mode !== "wal") {
+      throw fileTrouble(
+        `The file system below ${file} cannot hold a write-ahead log`,
+        "Use a state directory on a local disk (--state-dir).",
+      );
+    }
+    handle.pragma("synchronous=FULL");
+    handle.pragma("fullfsync=ON"); // macOS: a plain fsync leaves the data in the drive's own cache
+    handle.pragma("foreign_keys=ON");
+    handle.pragma("temp_store=MEMORY"); // temporary files would not be encrypted
+    handle.pragma("secure_delete=ON"); // what was deleted is not there for a later holder of the key
+    return handle;
+  } catch (error) {
+    handle.close();
+    throw error;
+  }
+}
+
+function rawKey(key: Buffer): string {
+  assert(key.length === KEY_BYTES, `a database key has ${KEY_BYTES} bytes`);
+  return `x'${key.toString("hex")}'`;
+}
+
+function wrap(handle: Sqlite.Database, file: string): Database {
+  const statements = new Map<string, Sqlite.Statement>();
+  let isInside = false;
+
+  const guarded = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw asStorageError(error, file);
+    }
+  };
+  const prepared = (sql: string): Sqlite.Statement => {
+    // SQLite rolls back by itself when the disk is full. Whoever caught that error and went on would be writing without a
+    // transaction, each row for itself.
+    assert(!isInside || handle.inTransaction, "nothing is written after a transaction was rolled back");
+    let statement = statements.get(sql);
+    if (statement === undefined) {
+      assert(statements.size < STATEMENTS_MAX, "SQL is constant text with parameters, never built from values");
+      statement = handle.prepare(sql);
+      statements.set(sql, statement);
+    }
+    return statement;
+  };
+
+  const database: Database = {
+    get: <Row>(sql: string, params: readonly SqlValue[] = []) =>
+      guarded(() => prepared(sql).get(...params) as Row | undefined),
+    all: <Row>(sql: string, params: readonly SqlValue[] = []) => guarded(() => prepared(sql).all(...params) as Row[]),
+    run: (sql, params = []) => guarded(() => ({ changes: prepared(sql).run(...params).changes })),
+    exec(sql) {
+      guarded(() => handle.exec(sql));
+    },
+    transaction<T>(work: () => T): T {
+      assert(!isInside, "a transaction does not open another one");
+      return guarded(() => {
+        handle.exec("BEGIN IMMEDIATE");
+        isInside = true;
+        try {
+          const result = work();
+          assert(!isPromise(result), "a transaction's work is synchronous");
+          handle.exec("COMMIT");
+          return result;
+        } catch (error) {
+          if (handle.inTransaction) handle.exec("ROLLBACK");
+          throw error;
+        } finally {
+          isInside = false;
+        }
+      });
+    },
+    get inTransaction() {
+      return handle.inTransaction;
+    },
+    check() {
+      const findings = guarded(() => handle.pragma("quick_check(1)", { simple: true }));
+      if (findings !== "ok") {
+        throw asStorageError(Object.assign(new Error(String(findings)), { code: "SQLITE_CORRUPT" }), file);
+      }
+    },
+    backupTo(target) {
+      assert(!isInside, "a backup is taken outside of transactions");
+      copyTo(target, (partial) => guarded(() => handle.prepare("VACUUM INTO ?").run(partial)));
+    },
+    rekey(newKey) {
+      assert(!isInside, "the key is changed outside of transactions");
+      guarded(() => {
+        handle.pragma(`rekey="${rawKey(newKey)}"`);
+        handle.pragma("wal_checkpoint(TRUNCATE)"); // no page sealed with the old key stays behind in the log
+      });
+    },
+    close() {
+      statements.clear();
+      guarded(() => handle.close());
+    },
+  };
+  return database;
+}
+
+function isPromise(value: unknown): boolean {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
+
+/** Whole or not at all: written beside `target`, made durable, then given its name. */
+function copyTo(target: string, write: (partial: string) => void): void {
+  if (existsSync(target)) {
+    throw new SignalboxError("invalid_input", `${target} exists already.`, "Name a file that is not there yet.");
+  }
+  const partial = `${target}.partial`;
+  try {
+    rmSync(partial, { force: true }); // left by a backup that was interrupted
+    closeSync(openSync(partial, "wx", 0o600));
+    write(partial);
+    syncPath(partial);
+    renameSync(partial, target);
+    syncPath(dirname(target));
+  } catch (error) {
+    rmSync(partial, { force: true });
+    if (error instanceof SignalboxError) throw error;
+    throw fileTrouble(
+      `The backup ${target} cannot be written`,
+      "Name a file in a directory with room and access.",
+      error,
+    );
+  }
+}
+
+function syncPath(path: string): void {
+  const descriptor = openSync(path, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}

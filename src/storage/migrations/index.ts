@@ -1,0 +1,6 @@
+// Every step of the schema, in order. A new one gets its own file and one line here.
+
+import type { Migration } from "../migrate.ts";
+import { migration0001 } from "./0001-first.ts";
+
+export const migrations: readonly Migration[] = [migration0001];
