@@ -21,6 +21,13 @@ export function optionFor(dialog: DialogSeen, decision: Decision): number {
   const pattern = decision.choice === "allow" ? AGREES : decision.choice === "deny" ? DECLINES : null;
   const index = pattern === null ? -1 : dialog.options.findIndex((option) => pattern.test(option));
   if (index >= 0) return index;
+  if (dialog.options.length === 0) {
+    throw new SignalboxError(
+      "invalid_input",
+      "This question shows no options that signalbox can press.",
+      "Attach to the agent's terminal and answer it there.",
+    );
+  }
   throw new SignalboxError(
     "invalid_input",
     `No option of this dialog fits the decision ${JSON.stringify(decision.choice)}.`,

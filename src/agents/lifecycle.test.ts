@@ -31,7 +31,7 @@ describe("an agent's state", () => {
     ["idle and settled", living, "ready"],
     ["busy", { ...living, file: file("busy") }, "working"],
     ["idle, but a prompt was just submitted", { ...living, hookSays: "working" }, "working"],
-    ["waiting", { ...living, file: file("waiting") }, "waiting"],
+    ["a dialog that nobody has named yet", { ...living, file: file("waiting") }, "working"],
     ["idle, but a dialog hook is open", { ...living, request: { requestId: "r", dialog: { ...dialog, options: [] }, via: "hook" } }, "waiting"],
   ])("is read from its witnesses: %s", (_what, facts, expected) => {
     expect(deriveState(wanted, facts).state).toBe(expected);

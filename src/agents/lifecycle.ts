@@ -77,9 +77,9 @@ export function deriveState(row: Pick<AgentRow, "desired" | "rest" | "rest_reaso
     return { state: "waiting", reason: run.request.dialog.summary, evidence: run.request.via, request: run.request };
   }
   if (run.file === null) return plain("starting", "the program has not reported yet", "process");
-  if (run.file.status === "waiting") {
-    return plain("waiting", run.file.waitingFor ?? "a dialog is open", "session file");
-  }
+  // The file tells of a dialog a moment before its hook or the screen says which one it is. `waiting` is said together
+  // with what a person can answer, so until then the turn counts as running; nothing is typed in either state.
+  if (run.file.status === "waiting") return plain(run.settled ? "working" : "starting", run.file.waitingFor, "session file");
   if (run.file.status === "busy" || run.hookSays === "working") {
     const evidence = run.file.status === "busy" ? "session file" : "hook";
     return plain("working", run.apiTrouble, evidence);

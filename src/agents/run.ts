@@ -22,6 +22,8 @@ const TRUST_PRESS_PAUSE_MS = 400;
 const HOOK_BELIEVED_MS = 1_500;
 /** The session file lags a hook by up to 78 ms (measured); after this a request whose dialog the file never showed is gone. */
 const REQUEST_UNSEEN_MS = 2_000;
+/** A dialog's hook comes within 4 ms of the file, its picture within a frame; one that nobody named by then stays nameless. */
+const NAMELESS_MS = 1_000;
 
 export interface HeldRequest extends OpenRequest {
   /** Answers the hook that waits; absent when only keys can answer. */
@@ -29,6 +31,8 @@ export interface HeldRequest extends OpenRequest {
   payload?: unknown;
   /** True once the session file or the screen has shown the dialog as open. */
   seen: boolean;
+  /** True where neither hook nor screen could say what is asked: the program only says that it waits. */
+  isNameless?: boolean;
 }
 
 /** The screen as read at one moment, with the count of human keys it was read after (see Screen.viewerInputs). */
@@ -153,7 +157,7 @@ export function createRun(options: RunOptions): Run {
     facts.screen = reading;
     const mayBeDialog = facts.file === null || facts.file.status === "waiting" || !facts.settled;
     const onScreen = mayBeDialog ? reading.dialog : null;
-    const known = requests.find((request) => request.via === "screen");
+    const known = requests.find((request) => request.via === "screen" && (!request.isNameless || onScreen !== null));
     if (known !== undefined && (onScreen === null || !isSameDialog(known.dialog, onScreen))) {
       requests.splice(requests.indexOf(known), 1);
     }
@@ -165,6 +169,14 @@ export function createRun(options: RunOptions): Run {
     facts.request = requests[0] ?? null;
     settleIfQuiet();
     changed();
+  };
+
+  const askNameless = () => {
+    if (facts.file?.status !== "waiting" || requests.length > 0) return;
+    const summary = `${facts.file.waitingFor ?? "a dialog is open"} (attach to the terminal to answer)`;
+    const dialog: DialogSeen = { kind: "other", tool: null, summary, options: [] };
+    requests.push({ requestId: ids.request(), dialog, via: "screen", seen: true, isNameless: true });
+    refreshRequest();
   };
 
   const pressTrust = () => {
@@ -249,6 +261,7 @@ export function createRun(options: RunOptions): Run {
       if (entry.status === "waiting") {
         for (const request of requests) request.seen = true;
         lookSoon();
+        later(NAMELESS_MS, askNameless);
       } else if (before?.status === "waiting") {
         dropRequests((request) => request.seen);
       }
