@@ -123,9 +123,14 @@ const NOBODY = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE"]);
 
 function notConnected(error: NodeJS.ErrnoException): Error {
   if (NOBODY.has(error.code ?? "")) return new NoDaemonError(`no daemon answers (${error.code})`, { cause: error });
-  return new SignalboxError("permission_denied", `The daemon's socket cannot be used: ${error.message}.`, "Check who owns it.", {
-    cause: error,
-  });
+  return new SignalboxError(
+    "permission_denied",
+    `The daemon's socket cannot be used: ${error.message}.`,
+    "Check who owns it.",
+    {
+      cause: error,
+    },
+  );
 }
 
 /** An error as it was before it crossed the wire. */
@@ -134,5 +139,9 @@ export function errorFromBody(body: ErrorBody): SignalboxError {
 }
 
 function noSense(): SignalboxError {
-  return new SignalboxError("internal", "What answers at the daemon's socket is no signalbox daemon.", "Run `signalbox stop`.");
+  return new SignalboxError(
+    "internal",
+    "What answers at the daemon's socket is no signalbox daemon.",
+    "Run `signalbox stop`.",
+  );
 }

@@ -217,7 +217,9 @@ describe("the preface", () => {
 
   it("lets a token speak for itself", async () => {
     await listen();
-    const caller = createCaller(await connectLocal({ socketPath, purpose: "call", role: "owner", token: "agents-token" }));
+    const caller = createCaller(
+      await connectLocal({ socketPath, purpose: "call", role: "owner", token: "agents-token" }),
+    );
     await caller.call("read_thing", { name: "lamp" });
     expect(commands.ran[0]?.actor).toBe("agent:1");
     caller.close();

@@ -50,7 +50,8 @@ const OPTION_CHECKS: Record<keyof DaemonOptions, (value: unknown) => boolean> = 
 export function parsePreface(line: string): Preface {
   const sent = parseObject(line);
   if (sent === null) throw refused("The first line must be a JSON object.");
-  if (sent.signalbox !== 1) throw refused(`This daemon speaks version 1, the client ${JSON.stringify(sent.signalbox)}.`);
+  if (sent.signalbox !== 1)
+    throw refused(`This daemon speaks version 1, the client ${JSON.stringify(sent.signalbox)}.`);
   const { purpose, role = "operator", options = {}, token = null, target = {} } = sent;
   if (!PURPOSES.includes(purpose as Purpose)) throw refused(`"purpose" must be one of ${PURPOSES.join(", ")}.`);
   if (!LOCAL_ROLES.includes(role as LocalRole)) throw refused(`"role" must be one of ${LOCAL_ROLES.join(", ")}.`);

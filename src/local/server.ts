@@ -49,7 +49,11 @@ export interface LocalServer {
 export async function listenLocal(edge: LocalEdge): Promise<LocalServer> {
   const why = whyNotPrivate(dirname(edge.socketPath));
   if (why !== null) {
-    throw new SignalboxError("storage_error", `The socket's directory cannot be trusted: ${why}.`, "Remove it and start again.");
+    throw new SignalboxError(
+      "storage_error",
+      `The socket's directory cannot be trusted: ${why}.`,
+      "Remove it and start again.",
+    );
   }
   await removeDeadSocket(edge.socketPath);
   const open = new Set<Socket>();
@@ -141,7 +145,11 @@ async function removeDeadSocket(socketPath: string): Promise<void> {
     probe.on("connect", () => probe.destroy());
   });
   if (answers) {
-    throw new SignalboxError("conflict", "A daemon is already running for this state directory.", "Use the running one.");
+    throw new SignalboxError(
+      "conflict",
+      "A daemon is already running for this state directory.",
+      "Use the running one.",
+    );
   }
   try {
     unlinkSync(socketPath);

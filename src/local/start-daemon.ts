@@ -86,7 +86,13 @@ export async function startDaemon(launch: DaemonLaunch): Promise<void> {
       });
       child.on("error", (error) => {
         clearTimeout(timer);
-        reject(new SignalboxError("internal", `The daemon could not be started: ${error.message}.`, "Run `signalbox doctor`."));
+        reject(
+          new SignalboxError(
+            "internal",
+            `The daemon could not be started: ${error.message}.`,
+            "Run `signalbox doctor`.",
+          ),
+        );
       });
     });
   } finally {

@@ -7,9 +7,9 @@
 import {
   CLIENT_CAPABILITIES_META_KEY,
   type ClientCapabilities,
+  type InputRequiredResult,
   inputRequired,
   inputResponse,
-  type InputRequiredResult,
   type Server,
   type ServerContext,
 } from "@modelcontextprotocol/server";
@@ -33,7 +33,8 @@ export function canBeAsked(
   server: Server,
   context: ServerContext,
 ): boolean {
-  if (error.code !== "confirmation_required" || command === undefined || !("force" in command.input.shape)) return false;
+  if (error.code !== "confirmation_required" || command === undefined || !("force" in command.input.shape))
+    return false;
   // The newer revision says it with each request, the older ones once for the connection.
   const envelope: Record<string, unknown> = context.mcpReq.envelope ?? {};
   const declared = envelope[CLIENT_CAPABILITIES_META_KEY] ?? server.getClientCapabilities();

@@ -3,14 +3,14 @@
 
 import { once } from "node:events";
 import { Client as ModernClient } from "@modelcontextprotocol/client";
-import { StdioServerTransport } from "@modelcontextprotocol/server/stdio";
 import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { CallToolResultSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { StdioServerTransport } from "@modelcontextprotocol/server/stdio";
 import { afterEach, describe, expect, it } from "vitest";
-import { silentLog } from "../kernel/log.ts";
 import { createFakeCommands, type FakeCommands, observer, operator } from "../../test/support/fake-commands.ts";
 import { createManualClock, type ManualClock } from "../../test/support/manual-clock.ts";
 import { createSocketPair, type SocketPair } from "../../test/support/socket-pair.ts";
+import { silentLog } from "../kernel/log.ts";
 import { serveMcpConnection } from "./connection.ts";
 import { MESSAGE_BYTES_MAX } from "./line-transport.ts";
 import { SIGN_OF_LIFE_MS } from "./progress.ts";
@@ -31,7 +31,8 @@ async function open(principal = operator): Promise<House> {
   const house = { pair: await createSocketPair(), commands: createFakeCommands(), clock: createManualClock() };
   houses.push(house);
   const { commands, clock } = house;
-  const mayCall = (who: typeof operator, command: { level: string }) => who.role !== "observer" || command.level === "LOW";
+  const mayCall = (who: typeof operator, command: { level: string }) =>
+    who.role !== "observer" || command.level === "LOW";
   const servers = createMcpServers({ commands, clock, log: silentLog, version: "1.2.3", mayCall });
   serveMcpConnection({ stream: house.pair.server, servers, principal, clock, log: silentLog });
   return house;
@@ -44,7 +45,11 @@ type Elicit = () => { action: "accept" | "decline" | "cancel"; content?: Record<
 // The server side's line transport is symmetrical: it serves as a client's transport over a socket just as well.
 const transportOver = (house: House) => new StdioServerTransport(house.pair.client, house.pair.client) as never;
 
-async function modernClient(house: House, mode: "legacy" | "auto" | { pin: string }, elicit?: Elicit): Promise<AnyClient> {
+async function modernClient(
+  house: House,
+  mode: "legacy" | "auto" | { pin: string },
+  elicit?: Elicit,
+): Promise<AnyClient> {
   const capabilities = elicit ? { elicitation: { form: {} } } : {};
   const client = new ModernClient({ name: "t", version: "0" }, { capabilities, versionNegotiation: { mode } });
   if (elicit) client.setRequestHandler("elicitation/create", async () => elicit());
@@ -107,7 +112,11 @@ describe.each(clients)("the MCP edge towards %s", (_name, connect) => {
     ["arguments that are a list", { name: "read_thing", arguments: ["lamp"] as never }, "invalid_input"],
     ["an unknown tool", { name: "no_such_tool", arguments: {} as never }, "invalid_input"],
     ["a command that is no tool", { name: "rotate_thing", arguments: {} as never }, "invalid_input"],
-    ["a body that is too long", { name: "read_thing", arguments: { name: "x".repeat(2_000_000) } as never }, "invalid_input"],
+    [
+      "a body that is too long",
+      { name: "read_thing", arguments: { name: "x".repeat(2_000_000) } as never },
+      "invalid_input",
+    ],
     ["a refusal of the command", { name: "delete_thing", arguments: { name: "a" } as never }, "confirmation_required"],
   ];
   it.each(wrongCalls)("answers %s with a tool result that explains the error", async (_what, call, code) => {
@@ -259,18 +268,25 @@ describe("a connection that misbehaves", () => {
 
   const writers: [string, (id: number, filler: string) => string][] = [
     ["first", (id, filler) => line({ jsonrpc: "2.0", id, method: "tools/call", params: { filler } })],
-    ["last", (id, filler) => line({ method: "tools/call", params: { id: 99, filler, nested: { id: 98 } }, jsonrpc: "2.0", id })],
+    [
+      "last",
+      (id, filler) =>
+        line({ method: "tools/call", params: { id: 99, filler, nested: { id: 98 } }, jsonrpc: "2.0", id }),
+    ],
   ];
-  it.each(writers)("has an oversized message refused under its own id, written %s, and is read on", async (_where, write) => {
-    const { pair } = await open();
-    const answers = answersOf(pair);
-    pair.client.write(hello);
-    pair.client.write(write(42, "x".repeat(MESSAGE_BYTES_MAX)));
-    pair.client.write(call(3, { name: "lamp" }));
-    const seen = await answers(3);
-    expect(seen.find(({ id }) => id === 42)).toMatchObject({ error: { code: -32600 } });
-    expect(seen.find(({ id }) => id === 3)).toMatchObject({ result: { structuredContent: { length: 4 } } });
-  });
+  it.each(writers)(
+    "has an oversized message refused under its own id, written %s, and is read on",
+    async (_where, write) => {
+      const { pair } = await open();
+      const answers = answersOf(pair);
+      pair.client.write(hello);
+      pair.client.write(write(42, "x".repeat(MESSAGE_BYTES_MAX)));
+      pair.client.write(call(3, { name: "lamp" }));
+      const seen = await answers(3);
+      expect(seen.find(({ id }) => id === 42)).toMatchObject({ error: { code: -32600 } });
+      expect(seen.find(({ id }) => id === 3)).toMatchObject({ result: { structuredContent: { length: 4 } } });
+    },
+  );
 
   it("holds no more than one message of the allowed length", async () => {
     const { pair } = await open();
@@ -283,6 +299,18 @@ describe("a connection that misbehaves", () => {
     pair.client.write("\n");
     expect((await answers(1))[0]).toMatchObject({ id: null, error: { code: -32600 } });
     expect(process.memoryUsage.rss() - before).toBeLessThan(120 * 1024 * 1024);
+  });
+
+  it("is dropped when it asks and asks and never reads", async () => {
+    const { pair } = await open();
+    pair.client.on("error", () => {});
+    const closed = once(pair.server, "close");
+    pair.client.write(hello);
+    const longRefusal = { [`colour${"x".repeat(1024 * 1024)}`]: 1 }; // its name comes back in the error, twice
+    for (let id = 2; id < 60 && !pair.server.destroyed; id++) {
+      if (!pair.client.write(call(id, longRefusal))) await Promise.race([once(pair.client, "drain"), closed]);
+    }
+    await closed;
   });
 
   it("still gets its answers when it closes its side right after asking", async () => {

@@ -87,7 +87,8 @@ export function createMcpServers(edge: McpEdge): McpServers {
       return resultOf(await run(principal, call.name, input, context));
     } catch (thrown) {
       const error = asSignalboxError(thrown);
-      if (answer === "not_asked" && canBeAsked(error, commands.get(call.name), server, context)) return askPerson(error);
+      if (answer === "not_asked" && canBeAsked(error, commands.get(call.name), server, context))
+        return askPerson(error);
       return errorResultOf(error);
     }
   }
@@ -140,7 +141,11 @@ type OddCall = (name: string, input: unknown, context: ServerContext) => Promise
 class CommandServer extends Server {
   readonly #odd: OddCall;
 
-  constructor(info: ConstructorParameters<typeof Server>[0], options: ConstructorParameters<typeof Server>[1], odd: OddCall) {
+  constructor(
+    info: ConstructorParameters<typeof Server>[0],
+    options: ConstructorParameters<typeof Server>[1],
+    odd: OddCall,
+  ) {
     super(info, options);
     this.#odd = odd;
   }
@@ -157,7 +162,11 @@ class CommandServer extends Server {
 }
 
 function noSuchTool(name: string): SignalboxError {
-  return new SignalboxError("invalid_input", `There is no tool ${JSON.stringify(name.slice(0, 80))}.`, "List the tools.");
+  return new SignalboxError(
+    "invalid_input",
+    `There is no tool ${JSON.stringify(name.slice(0, 80))}.`,
+    "List the tools.",
+  );
 }
 
 function tooManyCalls(): SignalboxError {

@@ -20,10 +20,16 @@ const SECRET_PARAMETERS = new Set([
 
 /** Why the request must not come in, as a status and an error; null when it may. `hosts` are the only names and ports
  *  this server answers to, as in a Host header. */
-export function whyRefused(request: Request, hosts: ReadonlySet<string>): { status: 401 | 403; error: SignalboxError } | null {
+export function whyRefused(
+  request: Request,
+  hosts: ReadonlySet<string>,
+): { status: 401 | 403; error: SignalboxError } | null {
   const host = request.headers.get("host");
   if (host === null || !hosts.has(host.toLowerCase())) {
-    return forbidden("This server answers only under its own loopback address.", "Use the address that signalbox printed.");
+    return forbidden(
+      "This server answers only under its own loopback address.",
+      "Use the address that signalbox printed.",
+    );
   }
   // A program that is no browser sends no Origin. "null" (sandboxed frames, files) is somebody we do not know.
   const origin = request.headers.get("origin");

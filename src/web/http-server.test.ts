@@ -65,7 +65,11 @@ describe("the door, for every route alike,", () => {
     ["our address without its port", { headers: { host: "127.0.0.1" } }, 403],
     ["a host with a user in front", { headers: { host: "127.0.0.1:PORT@evil.example" } }, 400],
     ["the address of all interfaces", { headers: { host: "0.0.0.0:PORT" } }, 403],
-    ["a cross-site read without Origin", { headers: { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" } }, 403],
+    [
+      "a cross-site read without Origin",
+      { headers: { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" } },
+      403,
+    ],
     ["a cross-site form", { headers: { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" } }, 403],
     ["a valid token in the query string", { path: "PATH?token=good" }, 401],
     ["a token under another name", { path: "PATH?a=1&Access_Token=good" }, 401],
@@ -73,7 +77,9 @@ describe("the door, for every route alike,", () => {
   describe.each([["/hooks"], ["/mcp"], ["/healthz"], ["/nothing"]])("refuses at %s", (route) => {
     it.each(refused)("%s", async (_who, sent, status) => {
       const fill = (text: string) => text.replace("PORT", String(server.port)).replace("PATH", route);
-      const headers = Object.fromEntries(Object.entries(sent.headers ?? {}).map(([name, value]) => [name, fill(value)]));
+      const headers = Object.fromEntries(
+        Object.entries(sent.headers ?? {}).map(([name, value]) => [name, fill(value)]),
+      );
       const answer = await send({ path: fill(sent.path ?? route), headers });
       expect(answer.status).toBe(status);
       expect([...calls, ...mcpRequests]).toEqual([]);
@@ -93,11 +99,19 @@ describe("the door, for every route alike,", () => {
   });
 
   it("answers a health check and nothing more", async () => {
-    expect(await send({ method: "GET", path: "/healthz", body: "" })).toMatchObject({ status: 200, text: '{"ok":true}' });
+    expect(await send({ method: "GET", path: "/healthz", body: "" })).toMatchObject({
+      status: 200,
+      text: '{"ok":true}',
+    });
   });
 
   it("does not upgrade", async () => {
-    const headers = { connection: "upgrade", upgrade: "websocket", "sec-websocket-key": "x", "sec-websocket-version": "13" };
+    const headers = {
+      connection: "upgrade",
+      upgrade: "websocket",
+      "sec-websocket-key": "x",
+      "sec-websocket-version": "13",
+    };
     expect((await send({ method: "GET", path: "/terminal", headers, body: "" })).status).toBe(404);
   });
 });
@@ -185,7 +199,13 @@ describe("the hooks endpoint", () => {
 
 describe("the server", () => {
   it("says in one sentence that a port is taken", async () => {
-    const edge = { host: "127.0.0.1", port: server.port, log: silentLog, hooks: answerHook, mcp: async () => new Response() };
+    const edge = {
+      host: "127.0.0.1",
+      port: server.port,
+      log: silentLog,
+      hooks: answerHook,
+      mcp: async () => new Response(),
+    };
     await expect(listenHttp(edge)).rejects.toMatchObject({
       code: "conflict",
       message: `Port ${server.port} on 127.0.0.1 is already in use.`,

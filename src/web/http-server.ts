@@ -90,10 +90,15 @@ function createApp(edge: HttpEdge, hosts: () => ReadonlySet<string>): Hono {
   app.get("/healthz", () => Response.json({ ok: true }));
   app.post("/hooks", (context) => answerHook(context.req.raw, edge.hooks, edge.log));
   app.all("/mcp", (context) => edge.mcp(context.req.raw));
-  app.notFound(() => refusal(404, new SignalboxError("not_found", "There is nothing here.", "The paths are /mcp and /.")));
+  app.notFound(() =>
+    refusal(404, new SignalboxError("not_found", "There is nothing here.", "The paths are /mcp and /.")),
+  );
   app.onError((thrown) => {
     edge.log.error("http_route_broke", { kind: thrown.name });
-    return refusal(500, new SignalboxError("internal", "The request could not be answered.", "Look at the daemon's log."));
+    return refusal(
+      500,
+      new SignalboxError("internal", "The request could not be answered.", "Look at the daemon's log."),
+    );
   });
   return app;
 }

@@ -38,7 +38,10 @@ afterEach(() => {
 function daemons(): { pid: number; argv: string[]; cwd: string }[] {
   const file = join(stateDir, "started");
   if (!existsSync(file)) return [];
-  return readFileSync(file, "utf8").trim().split("\n").map((line) => JSON.parse(line));
+  return readFileSync(file, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
 }
 
 function environment(extra: Record<string, string> = {}): Record<string, string> {
@@ -68,7 +71,12 @@ async function firstAnswer(child: ChildProcess): Promise<void> {
 }
 
 describe("official clients reach the daemon through the bridge", () => {
-  const stdio = () => ({ command: process.execPath, args: [BRIDGE, DAEMON], env: environment(), stderr: "inherit" as const });
+  const stdio = () => ({
+    command: process.execPath,
+    args: [BRIDGE, DAEMON],
+    env: environment(),
+    stderr: "inherit" as const,
+  });
 
   it("with SDK 1", async () => {
     const client = new OldClient({ name: "t", version: "0" });
@@ -98,7 +106,18 @@ describe("the bridge", () => {
     await firstAnswer(child);
     expect(daemons()[0]).toMatchObject({
       cwd: "/",
-      argv: ["--state-dir", stateDir, "--security-level", "LOW", "--max-agents", "4", "--agent-env", "MY_KEY", "--ready-fd", "3"],
+      argv: [
+        "--state-dir",
+        stateDir,
+        "--security-level",
+        "LOW",
+        "--max-agents",
+        "4",
+        "--agent-env",
+        "MY_KEY",
+        "--ready-fd",
+        "3",
+      ],
     });
   });
 
@@ -115,10 +134,18 @@ describe("the bridge", () => {
     const { child, ended } = start();
     child.stdin?.end(initialize + readLamp);
     const { stdout } = await ended;
-    expect(stdout.trim().split("\n").map((line) => JSON.parse(line).id)).toEqual([1, 2]);
+    expect(
+      stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).id),
+    ).toEqual([1, 2]);
   });
 
-  it.each([["at once", "0"], ["slowly", "400"]])(
+  it.each([
+    ["at once", "0"],
+    ["slowly", "400"],
+  ])(
     "ends with one daemon when many start in the same moment and it listens %s",
     { timeout: 30_000 },
     async (_how, delay) => {
@@ -158,7 +185,10 @@ describe("the bridge", () => {
 
   it("refuses wrong usage without touching anything", async () => {
     const { code, stderr } = await start(["--colour", "red"]).ended;
-    expect({ code, stderr }).toEqual({ code: 2, stderr: "signalbox mcp: There is no option --colour. See: signalbox mcp --help\n" });
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: "signalbox mcp: There is no option --colour. See: signalbox mcp --help\n",
+    });
     expect(existsSync(stateDir)).toBe(false);
   });
 
@@ -183,7 +213,10 @@ describe("the bridge", () => {
     long.params.arguments.name = "x".repeat(12 * 1024 * 1024);
     child.stdin?.end(`${initialize}junk\n\u0000\n${JSON.stringify(long)}\n${readLamp}`);
     const { code, stdout } = await ended;
-    const answers = stdout.trim().split("\n").map((line) => JSON.parse(line));
+    const answers = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
     expect(code).toBe(0);
     expect(answers.map(({ id }) => id).sort()).toEqual([1, 2, 3, null, null]);
     expect(answers.find(({ id }) => id === 3)).toMatchObject({ result: { isError: true } });

@@ -111,7 +111,12 @@ it("asks the person over HTTP where the protocol can", async () => {
 });
 
 describe("MCP over HTTP refuses", () => {
-  const call = { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "read_thing", arguments: { name: "a" } } };
+  const call = {
+    jsonrpc: "2.0",
+    id: 1,
+    method: "tools/call",
+    params: { name: "read_thing", arguments: { name: "a" } },
+  };
   const headers = {
     authorization: "Bearer operators-token",
     "content-type": "application/json",
@@ -120,8 +125,16 @@ describe("MCP over HTTP refuses", () => {
   const attacks: [string, RequestInit & { path?: string }, number][] = [
     ["no token", { headers: { ...headers, authorization: "" } }, 401],
     ["a wrong token", { headers: { ...headers, authorization: "Bearer wrong" } }, 401],
-    ["a token that is a property of every object", { headers: { ...headers, authorization: "Bearer constructor" } }, 401],
-    ["a valid token in the query string", { path: "/mcp?token=operators-token", headers: { ...headers, authorization: "" } }, 401],
+    [
+      "a token that is a property of every object",
+      { headers: { ...headers, authorization: "Bearer constructor" } },
+      401,
+    ],
+    [
+      "a valid token in the query string",
+      { path: "/mcp?token=operators-token", headers: { ...headers, authorization: "" } },
+      401,
+    ],
     ["a valid token in both places", { path: "/mcp?access_token=operators-token" }, 401],
     ["an evil origin", { headers: { ...headers, origin: "http://evil.example" } }, 403],
     ["a null origin", { headers: { ...headers, origin: "null" } }, 403],
@@ -133,10 +146,19 @@ describe("MCP over HTTP refuses", () => {
     ["GET", { method: "GET", body: null }, 405],
     ["DELETE", { method: "DELETE", body: null }, 405],
     ["GET without a token", { method: "GET", body: null, headers: { accept: "text/event-stream" } }, 401],
-    ["OPTIONS, as a browser asks before it posts", { method: "OPTIONS", body: null, headers: { origin: "http://evil.example" } }, 403],
+    [
+      "OPTIONS, as a browser asks before it posts",
+      { method: "OPTIONS", body: null, headers: { origin: "http://evil.example" } },
+      403,
+    ],
   ];
   it.each(attacks)("%s, and does nothing", async (_what, { path = "/mcp", ...init }, status) => {
-    const answer = await fetch(`${server.url}${path}`, { method: "POST", headers, body: JSON.stringify(call), ...init });
+    const answer = await fetch(`${server.url}${path}`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify(call),
+      ...init,
+    });
     expect(answer.status).toBe(status);
     if (status === 401) expect(answer.headers.get("www-authenticate")).toContain("Bearer");
     expect(answer.headers.get("access-control-allow-origin")).toBeNull();

@@ -5,4 +5,6 @@ import { bridge } from "../../src/bridge/bridge.ts";
 
 const { env, platform, stdin, stdout, stderr } = process;
 const [daemonScript = "", ...argv] = process.argv.slice(2);
-process.exit(await bridge({ argv, env, platform, stdin, stdout, stderr, daemonCommand: [process.execPath, daemonScript] }));
+process.exit(
+  await bridge({ argv, env, platform, stdin, stdout, stderr, daemonCommand: [process.execPath, daemonScript] }),
+);

@@ -16,7 +16,12 @@ const list: CommandDescription[] = [
     description: "Reads the thing of that name.",
     level: "LOW",
     effect: { readOnly: true, destructive: false, idempotent: true },
-    input: z.strictObject({ name: z.string().min(1).max(1024 * 1024) }),
+    input: z.strictObject({
+      name: z
+        .string()
+        .min(1)
+        .max(1024 * 1024),
+    }),
     output: z.object({ name: z.string(), length: z.number() }),
     waits: false,
     localOnly: false,

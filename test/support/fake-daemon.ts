@@ -31,7 +31,10 @@ const readyFd = Number(values["ready-fd"]);
 
 if (process.env.FAKE_CRASH) process.exit(7);
 if (process.env.FAKE_FAIL) {
-  announceStart(readyFd, { is: "failed", error: new SignalboxError("storage_error", "The disk is full.", "Free some.") });
+  announceStart(readyFd, {
+    is: "failed",
+    error: new SignalboxError("storage_error", "The disk is full.", "Free some."),
+  });
   process.exit(1);
 }
 mkdirSync(runDirFor(stateDir), { recursive: true, mode: 0o700 });
