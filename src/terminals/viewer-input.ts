@@ -29,8 +29,9 @@ const CSI = /^\x1b\[([?>=<]?)([0-9;:]*)([ -/]*)([@-~])/;
 const UNFINISHED_CSI = /^\x1b\[[?>=<0-9][0-9;:]*[ -/]*$/;
 const LEGACY_MOUSE = /^\x1b\[M[\s\S]{3}/;
 // DCS (status strings, version), OSC (colours, clipboard), APC (graphics), each ended by ST or BEL.
-const STRING_ANSWER = /^\x1b(?:P[0-9]*[$+>!|]|\][0-9]+;|_G)[^\x00-\x06\x08-\x1a\x1c-\x1f]*?(?:\x1b\\|\x07)/;
-const UNFINISHED_STRING = /^\x1b(?:P[0-9]*[$+>!|]|\][0-9]+;|_G)[^\x00-\x1a\x1c-\x1f]*$/;
+const STRING_ANSWER = /^\x1b(?:P[0-9]*[$+>!|]|\][0-9]+;|_G)[^\x00-\x1f]*(?:\x1b\\|\x07)/;
+const UNFINISHED_STRING =
+  /^\x1b(?:P(?:[0-9]+|[0-9]*[$+>!|][^\x00-\x1f]*)|\][0-9]+(?:;[^\x00-\x1f]*)?|_G[^\x00-\x1f]*)\x1b?$/;
 
 export function createViewerInputFilter(): ViewerInputFilter {
   let held = "";

@@ -1,11 +1,11 @@
 // One process on a pseudoterminal, as far as bytes, sizes and its end go. Two promises are kept here that node-pty does not
 // make: a write says when the kernel has all of it, and the end is told only after the last byte of output.
 
-import { accessSync, closeSync, constants, openSync, readFileSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import type { Socket } from "node:net";
 import { constants as osConstants } from "node:os";
 import { type IPty, spawn } from "@lydell/node-pty";
-import type { Clock } from "../../kernel/clock.ts";
+import { type Clock, sleep } from "../../kernel/clock.ts";
 import { SignalboxError } from "../../kernel/errors.ts";
 import type { ExitStatus, OpenSpec, TerminalSize } from "../terminal.ts";
 import type { SignalName } from "./protocol.ts";
@@ -37,6 +37,10 @@ const FD_RESERVE = 16;
 const SILENCE_AFTER_EXIT_MS = 50;
 /** or this much was read: more than Linux buffers for one terminal (640 KiB). */
 const BYTES_AFTER_EXIT_MAX = 1024 * 1024;
+/** Between attempts to write into a full terminal (4 KiB on Linux): a reading program empties it in microseconds, one that
+ *  does not read costs twenty looks a second, and only while something waits to be typed. */
+const WRITE_PAUSE_MIN_MS = 1;
+const WRITE_PAUSE_MAX_MS = 50;
 
 /** Starts the process as leader of its own session and group. Throws `terminal_unavailable` with the reason. */
 export function startChild(spec: OpenSpec, clock: Clock, events: ChildEvents): Child {
@@ -69,11 +73,7 @@ export function startChild(spec: OpenSpec, clock: Clock, events: ChildEvents): C
   return {
     pid: pty.pid,
     birth: processBirth(pty.pid),
-    write: (bytes) =>
-      new Promise((resolve, reject) => {
-        if (hasExited || socket.destroyed) return reject(new Error("the terminal is closed"));
-        socket.write(bytes, (error) => (error ? reject(error) : resolve()));
-      }),
+    write: (bytes) => writeAll(bytes, { fd: fdOf(pty), isClosed: () => hasExited || socket.destroyed, clock }),
     pause: () => reading.setPaused(true),
     resume: () => reading.setPaused(false),
     resize({ cols, rows }) {
@@ -95,12 +95,41 @@ export function startChild(spec: OpenSpec, clock: Clock, events: ChildEvents): C
   };
 }
 
-/** When a process began, in the kernel's own count; null where /proc is not there or the process is not. */
+/** Writes as fast as the program reads. node-pty's own write goes through libuv, which spins for ever inside one call when
+ *  the terminal is full, and with it the whole host; so the bytes are handed over here, and a full terminal is tried again
+ *  after a pause that grows while nothing moves. */
+async function writeAll(
+  bytes: Uint8Array,
+  { fd, isClosed, clock }: { fd: number; isClosed(): boolean; clock: Clock },
+): Promise<void> {
+  let written = 0;
+  let pauseMs = WRITE_PAUSE_MIN_MS;
+  while (written < bytes.length) {
+    // Asked right before each write: a closed descriptor's number may belong to another terminal by now.
+    if (isClosed()) throw new Error("the terminal is closed");
+    const moved = writeSome(fd, bytes.subarray(written));
+    written += moved;
+    pauseMs = moved > 0 ? WRITE_PAUSE_MIN_MS : Math.min(pauseMs * 2, WRITE_PAUSE_MAX_MS);
+    if (written < bytes.length) await sleep(clock, pauseMs);
+  }
+}
+
+function writeSome(fd: number, bytes: Uint8Array): number {
+  try {
+    return writeSync(fd, bytes);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EAGAIN") return 0;
+    throw error;
+  }
+}
+
+/** When a process began, in the kernel's own count; null where there is no /proc, or no such process. */
 export function processBirth(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // Field 22, counted after the name, which is in parentheses and may itself hold spaces and parentheses.
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+    // Counted after the name, which is in parentheses and may itself hold spaces and parentheses: state, then field 22.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? null : (fields[19] ?? null); // a zombie runs no more, whoever fails to bury it
   } catch {
     return null;
   }
@@ -147,10 +176,16 @@ function signalName(number: number): string {
   return found?.[0] ?? `SIG${number}`;
 }
 
-/** node-pty keeps its socket to itself, but only the socket tells when a write is done. */
+function fdOf(pty: IPty): number {
+  const { fd } = pty as unknown as { fd?: number }; // there, but not in node-pty's types
+  if (fd === undefined) throw new Error("node-pty has no descriptor any more");
+  return fd;
+}
+
+/** node-pty keeps its socket to itself, but the end of the output can only be had there. */
 function socketOf(pty: IPty): Socket {
   const socket = (pty as unknown as { _socket?: Socket })._socket;
-  if (socket === undefined || typeof socket.write !== "function") throw new Error("node-pty has no socket any more");
+  if (typeof socket?.destroy !== "function") throw new Error("node-pty has no socket any more");
   socket.on("error", () => {}); // node-pty throws into the event loop when it is the only listener
   return socket;
 }

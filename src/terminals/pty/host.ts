@@ -6,7 +6,18 @@
 //   node host.ts --probe                 exits 0 when pseudoterminals can be had here
 
 import { randomUUID } from "node:crypto";
-import { chmodSync, closeSync, lstatSync, renameSync, unlinkSync, watch, writeFileSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  watch,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { systemClock, type Timer } from "../../kernel/clock.ts";
@@ -32,6 +43,8 @@ const VIEWER_KEYS_WAITING_BYTES = 64 * 1024;
 /** Where the file system cannot be watched, how often the host looks whether its socket is still there. Slow, because it
  *  only matters when somebody has deleted the state directory. */
 const SOCKET_LOOK_MS = 30_000;
+/** As Linux shows it in fdinfo; node does not export it. */
+const O_CLOEXEC = 0o2000000;
 
 const running = new Map<string, HostedTerminal>();
 const remains = new Map<string, Remains>();
@@ -53,6 +66,7 @@ const instance = randomUUID();
 await main();
 
 async function main(): Promise<void> {
+  closeInherited();
   for (const name of ["SIGHUP", "SIGINT"] as const) process.on(name, () => {}); // no terminal's end is ours
   process.on("SIGTERM", () => void leave());
   process.on("uncaughtException", crash);
@@ -76,6 +90,22 @@ async function main(): Promise<void> {
   });
   considerIdling();
   report("ready", null);
+}
+
+/** Whatever the daemon was started with and passed on unknowingly (a terminal's pipe, an editor's socket) would go on to
+ *  every program, through any sandbox. Node's own descriptors close themselves on exec, which tells them apart. */
+function closeInherited(): void {
+  if (process.platform !== "linux") return; // elsewhere node-pty's helper closes them
+  for (const name of readdirSync("/proc/self/fd")) {
+    const fd = Number(name);
+    if (fd <= 2 || fd === readyFd) continue;
+    try {
+      const flags = /flags:\s+([0-7]+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1] ?? "";
+      if ((Number.parseInt(flags, 8) & O_CLOEXEC) === 0) closeSync(fd);
+    } catch {
+      // The listing's own, closed by now.
+    }
+  }
 }
 
 /** One line to the daemon that waits, then the descriptor is closed, so that no program inherits it. */

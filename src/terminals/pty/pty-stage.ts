@@ -17,6 +17,7 @@ export const CONTRACT_PROGRAM = fileURLToPath(new URL("../contract-program.ts", 
 
 export interface PtyStage extends ContractStage {
   runDir: string;
+  backend: PtyBackend;
   anotherDaemon(): PtyBackend;
   hostPid(host: string): Promise<number>;
 }
