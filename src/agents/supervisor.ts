@@ -2,7 +2,6 @@
 // daemon itself was away. Intent is committed before each outside effect, the outcome after it. It delivers nothing.
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
 import { type Clock, sleep } from "../kernel/clock.ts";
 import { asSignalboxError, SignalboxError } from "../kernel/errors.ts";
 import type { Events } from "../kernel/events.ts";
@@ -13,14 +12,13 @@ import type { Database } from "../storage/database.ts";
 import type { BackendName, ExitStatus, Terminal, TerminalBackend } from "../terminals/terminal.ts";
 import { DEFAULT_SIZE } from "../terminals/terminal.ts";
 import { type Decision, optionFor } from "./dialogs.ts";
-import type { Executables } from "./executables.ts";
 import type { AgentKind, AgentKindName, HookReport, TranscriptReading } from "./kind.ts";
 import { type AgentState, type Derived, deriveState } from "./lifecycle.ts";
-import { pidExists } from "./processes.ts";
+import type { Outside } from "./outside.ts";
 import type { AgentRow, Registry } from "./registry.ts";
 import { decideRestart, EXITS_KEPT } from "./restart-policy.ts";
 import { createRun, type Run, type Sighting } from "./run.ts";
-import { type SessionFiles, watchSessionFiles } from "./session-files.ts";
+import type { SessionFiles } from "./session-files.ts";
 
 /** SIGTERM ends the real CLI within 0.25 s, 0.6 s in the middle of a tool (measured); after this we insist. */
 const TERM_GRACE_MS = 3_000;
@@ -80,7 +78,7 @@ export interface SupervisorDeps {
   registry: Registry;
   backends: ReadonlyMap<BackendName, TerminalBackend>;
   kinds: ReadonlyMap<AgentKindName, AgentKind>;
-  executables: Executables;
+  outside: Outside;
   clock: Clock;
   ids: Ids;
   log: Log;
@@ -96,7 +94,7 @@ export interface SupervisorDeps {
 }
 
 export function createSupervisor(deps: SupervisorDeps): Supervisor {
-  const { db, registry, clock, log, events, serial } = deps;
+  const { db, registry, clock, log, events, serial, outside } = deps;
   const runs = new Map<AgentId, Run>();
   const lastState = new Map<AgentId, AgentState>();
   const files = new Map<string, SessionFiles>();
@@ -140,7 +138,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     const dir = kind.registryDir(deps.agentEnv);
     if (files.has(dir)) return;
     const parse = (text: string) => kind.readRegistry(text);
-    files.set(dir, watchSessionFiles({ dir, parse, changed: fileChanged, clock, log }));
+    files.set(dir, outside.watchSessionFiles({ dir, parse, changed: fileChanged, clock, log }));
   };
 
   const fileChanged = (entry: { pid: number; conversationId: ConversationId } & Parameters<Run["fileChanged"]>[0], removed: boolean) => {
@@ -149,7 +147,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
 
   /** A file belongs to a run by pid; under a sandbox the pids differ and the conversation tells, if that process lives. */
   const isOfRun = (run: Run, entry: { pid: number; conversationId: ConversationId }) =>
-    entry.pid === run.terminal.pid || (entry.conversationId === run.conversationId && pidExists(entry.pid));
+    entry.pid === run.terminal.pid || (entry.conversationId === run.conversationId && outside.pidExists(entry.pid));
 
   const attachRun = (row: AgentRow, terminal: Terminal, adopted: boolean): Run => {
     const kind = kindOf(row);
@@ -244,7 +242,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     const kind = kindOf(row);
     const session = sessionOf(row);
     const backend = backendOf(session.terminal);
-    const executable = await deps.executables.find(kind);
+    const executable = await outside.executables.find(kind);
     await untilGone(row.pid);
     const conversationId = row.conversation_id ?? deps.ids.conversation();
     const hookSecret = deps.ids.secret();
@@ -269,7 +267,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       executable,
       conversationId,
       // A conversation that was never prompted has no transcript and cannot be resumed; it is begun under its id again.
-      resume: existsSync(kind.transcriptPath(deps.agentEnv, row.cwd, conversationId)),
+      resume: outside.exists(kind.transcriptPath(deps.agentEnv, row.cwd, conversationId)),
       systemPrompt: row.system_prompt,
       model: row.model,
       permissionMode: row.permission_mode,
@@ -345,7 +343,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
 
   const untilGone = async (pid: number | null) => {
     const deadlineMs = clock.monotonicMs() + OLD_PROCESS_GRACE_MS;
-    while (pid !== null && pidExists(pid)) {
+    while (pid !== null && outside.pidExists(pid)) {
       if (clock.monotonicMs() > deadlineMs) {
         throw new SignalboxError(
           "terminal_unavailable",
@@ -371,11 +369,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     const row = registry.agent(agentId);
     if (row === undefined || row.conversation_id === null) return null;
     const kind = kindOf(row);
-    try {
-      return { kind, text: readFileSync(kind.transcriptPath(deps.agentEnv, row.cwd, row.conversation_id), "utf8") };
-    } catch {
-      return null;
-    }
+    const text = outside.readText(kind.transcriptPath(deps.agentEnv, row.cwd, row.conversation_id));
+    return text === null ? null : { kind, text };
   };
 
   return {

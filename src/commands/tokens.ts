@@ -53,7 +53,7 @@ const DEFAULT_TTL_S = 30 * 24 * 3_600;
 export const revokeToken = defineCommand({
   name: "revoke_token",
   title: "Revoke a token",
-  description: "Ends a token at once.",
+  description: "Ends a token at once: its bearer is refused from the next request on.",
   level: "HIGH",
   effect: { readOnly: false, destructive: true, idempotent: true },
   waits: false,

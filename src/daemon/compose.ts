@@ -2,8 +2,8 @@
 // decision of its own. The simulator and the daemon call the same function with different worlds.
 
 import { createTokens } from "../access/tokens.ts";
-import { createExecutables } from "../agents/executables.ts";
 import type { AgentKind, AgentKindName } from "../agents/kind.ts";
+import type { Outside } from "../agents/outside.ts";
 import { createRegistry } from "../agents/registry.ts";
 import { createSupervisor } from "../agents/supervisor.ts";
 import { createAuditLog } from "../audit/log.ts";
@@ -33,11 +33,9 @@ export interface World {
   limits: Limits;
   version: string;
   pid: number;
-  /** The daemon's own environment, for finding programs; and what agents get of it. */
-  env: Readonly<Record<string, string | undefined>>;
+  outside: Outside;
+  /** What agents get of the daemon's own environment. */
   agentEnv: Readonly<Record<string, string>>;
-  node: string;
-  ownProgram: (script: string) => string;
   hookHelper: readonly [string, string];
   /** Where hooks and agents' MCP requests go; asked at each launch, when the listener is up. */
   hooksUrl: () => string;
@@ -63,13 +61,12 @@ export function compose(world: World): Composed {
   const mailbox = createMailbox(db);
   const tokens = createTokens(db, clock, ids);
   const audit = createAuditLog(db, clock);
-  const executables = createExecutables({ env: world.env, node: world.node, ownProgram: world.ownProgram });
   const supervisor = createSupervisor({
     db,
     registry,
     backends,
     kinds,
-    executables,
+    outside: world.outside,
     clock,
     ids,
     log,
@@ -103,7 +100,7 @@ export function compose(world: World): Composed {
     courier,
     audit,
     tokens,
-    executables,
+    executables: world.outside.executables,
     kinds,
     backends,
     limits: world.limits,

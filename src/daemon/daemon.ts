@@ -6,7 +6,9 @@ import { mayCall } from "../access/roles.ts";
 import type { Principal } from "../access/principal.ts";
 import { claudeCode } from "../agents/kinds/claude-code/index.ts";
 import { scripted } from "../agents/kinds/scripted/index.ts";
+import { createExecutables } from "../agents/executables.ts";
 import type { AgentKind, AgentKindName } from "../agents/kind.ts";
+import { realOutside } from "../agents/outside.ts";
 import { takeHook } from "../commands/signals.ts";
 import { systemClock, sleep } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
@@ -89,10 +91,10 @@ export async function startDaemon(config: Config, env: Readonly<Record<string, s
       limits: { maxAgents: config.maxAgents, maxSessions: config.maxSessions, leastLevel: config.securityLevel },
       version,
       pid: process.pid,
-      env,
+      outside: realOutside(
+        createExecutables({ env, node: process.execPath, ownProgram: () => programPath("scripted-agent") }),
+      ),
       agentEnv: config.agentEnv,
-      node: process.execPath,
-      ownProgram: () => programPath("scripted-agent"),
       hookHelper: [process.execPath, programPath("hook-helper")],
       hooksUrl: () => `${agentHttp?.url}/hooks`,
       mcpUrl: () => `${agentHttp?.url}/mcp`,

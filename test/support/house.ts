@@ -5,7 +5,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { Principal } from "../../src/access/principal.ts";
+import { createExecutables } from "../../src/agents/executables.ts";
 import { scripted } from "../../src/agents/kinds/scripted/index.ts";
+import { realOutside } from "../../src/agents/outside.ts";
 import { takeHook } from "../../src/commands/signals.ts";
 import { type Composed, compose } from "../../src/daemon/compose.ts";
 import { agentEnvironment } from "../../src/daemon/config.ts";
@@ -71,10 +73,8 @@ export async function startHouse(
     limits: { maxAgents: options.maxAgents ?? 16, maxSessions: options.maxSessions ?? 8, leastLevel: null },
     version: "0.0.0-test",
     pid: process.pid,
-    env,
+    outside: realOutside(createExecutables({ env, node: process.execPath, ownProgram: () => programPath("scripted-agent") })),
     agentEnv: agentEnvironment(env, []),
-    node: process.execPath,
-    ownProgram: () => programPath("scripted-agent"),
     hookHelper: [process.execPath, programPath("hook-helper")],
     hooksUrl: () => `${url}/hooks`,
     mcpUrl: () => `${url}/mcp`,
