@@ -73,26 +73,23 @@ export async function startDaemon(launch: DaemonLaunch): Promise<void> {
   try {
     await new Promise<void>((settle, reject) => {
       const timer = setTimeout(() => reject(neverReady()), READY_WITHIN_MS);
+      const judge = (outcome: Record<string, unknown> | null) => {
+        clearTimeout(timer);
+        if (outcome?.ready === true || outcome?.already_running === true) return settle();
+        reject(outcome?.error ? errorFromBody(outcome.error as ErrorBody) : diedSilently(launch));
+      };
       let heard = "";
       said.on("data", (chunk: Buffer) => {
         heard += chunk;
+        // The line, not the end of the pipe: a terminal host started on the way up could hold a copy of it for weeks.
+        if (heard.includes("\n")) judge(parseObject(heard));
       });
       said.on("error", () => {}); // "close" follows
-      said.on("close", () => {
-        clearTimeout(timer);
-        const outcome = parseObject(heard);
-        if (outcome?.ready === true || outcome?.already_running === true) return settle();
-        reject(outcome?.error ? errorFromBody(outcome.error as ErrorBody) : diedSilently(launch));
-      });
+      said.on("close", () => judge(parseObject(heard)));
       child.on("error", (error) => {
         clearTimeout(timer);
-        reject(
-          new SignalboxError(
-            "internal",
-            `The daemon could not be started: ${error.message}.`,
-            "Run `signalbox doctor`.",
-          ),
-        );
+        const message = `The daemon could not be started: ${error.message}.`;
+        reject(new SignalboxError("internal", message, "Run `signalbox doctor`."));
       });
     });
   } finally {
