@@ -47,14 +47,14 @@ function nextEdit(
   if (root === undefined) return { text: withFirstObject(body, { [group]: { [name]: entry } }), isNew: true };
   if (root.type !== "object") throw new UnusableConfig("the file holds no JSON object", body, root.offset);
   const page: Page = { body, root, eol: /\r?\n/.exec(body)?.[0] ?? "\n", unit: indentUnit(body, root) };
-  const groupNode = valueOf(root, group);
+  const groupNode = findValue(root, group);
   if (groupNode === undefined) return { text: insertProperty(page, root, group, { [name]: entry }), isNew: true };
   if (groupNode.type !== "object") throw new UnusableConfig(`"${group}" is no JSON object`, body, groupNode.offset);
-  const entryNode = valueOf(groupNode, name);
+  const entryNode = findValue(groupNode, name);
   if (entryNode === undefined) return { text: insertProperty(page, groupNode, name, entry), isNew: true };
   if (entryNode.type !== "object") return { text: replaceValue(page, entryNode, entry), isNew: false };
   for (const [key, value] of Object.entries(entry)) {
-    const node = valueOf(entryNode, key);
+    const node = findValue(entryNode, key);
     if (node === undefined) return { text: insertProperty(page, entryNode, key, value), isNew: false };
     if (!isSame(node, value)) return { text: replaceValue(page, node, value), isNew: false };
   }
@@ -100,7 +100,7 @@ function withFirstObject(body: string, value: unknown): string {
 }
 
 /** The last one of that name, which is the one every JSON reader takes. */
-function valueOf(object: Node, name: string): Node | undefined {
+function findValue(object: Node, name: string): Node | undefined {
   return object.children?.findLast((property) => property.children?.[0]?.value === name)?.children?.[1];
 }
 

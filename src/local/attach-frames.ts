@@ -40,7 +40,8 @@ export interface AttachTarget {
 /** Reads what a client asks to be attached to. Throws `invalid_input`. */
 export function parseAttachTarget(target: Record<string, unknown>): { agentId: string; size: Size } {
   const { agent_id, cols, rows } = target;
-  if (typeof agent_id === "string" && isExtent(cols) && isExtent(rows)) return { agentId: agent_id, size: { cols, rows } };
+  if (typeof agent_id === "string" && isExtent(cols) && isExtent(rows))
+    return { agentId: agent_id, size: { cols, rows } };
   throw new SignalboxError(
     "invalid_input",
     "An attachment names an agent_id and the cols and rows of the viewer's window.",
@@ -66,7 +67,7 @@ export function readFrames(
   onFrame: (kind: FrameKind, payload: Buffer) => void,
   onBroken: () => void,
 ): void {
-  let kept = Buffer.alloc(0);
+  let kept: Buffer = Buffer.alloc(0);
   let isBroken = false;
   stream.on("data", (chunk: Buffer) => {
     if (isBroken) return;

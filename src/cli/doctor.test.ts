@@ -1,0 +1,135 @@
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { startFakeDaemon } from "../../test/support/cli-daemon.ts";
+import { tempDir } from "../../test/support/temp-dir.ts";
+import { type Check, diagnose, renderDiagnosis } from "./doctor.ts";
+import { type Env, thisMachine, type World } from "./world.ts";
+
+/** A machine with the programs named, each a script that prints its version. */
+function machine(
+  programs: Record<string, string>,
+  change: Partial<World> = {},
+): { env: Env; world: World; bin: string } {
+  const [bin, packageRoot, home] = [tempDir(), tempDir(), tempDir()];
+  for (const [name, prints] of Object.entries(programs)) {
+    writeFileSync(join(bin, name), `#!/bin/sh\n${prints}\n`, { mode: 0o755 });
+  }
+  mkdirSync(join(packageRoot, "dist"));
+  writeFileSync(join(packageRoot, "dist", "main.js"), "");
+  const env = { PATH: bin, HOME: home };
+  return {
+    env,
+    bin,
+    world: { ...thisMachine(env), platform: "linux", home, packageRoot, nodeVersion: "24.1.0", ...change },
+  };
+}
+
+async function ask(env: Env, world: World): Promise<{ ok: boolean } & Record<string, Check | boolean>> {
+  const { ok, checks } = await diagnose(env, world, undefined);
+  return Object.assign({ ok }, Object.fromEntries(checks.map((check) => [check.name, check])));
+}
+
+const ALL = { claude: "echo 2.1.330 '(Claude Code)'", tmux: "echo tmux 3.4", git: "echo git version 2.40", bwrap: "" };
+
+describe("doctor", () => {
+  test("finds what is there, without a daemon and without starting one", async () => {
+    const { env, world, bin } = machine(ALL);
+    const found = await ask(env, world);
+    expect(found.ok).toBe(true);
+    expect(found.claude).toMatchObject({
+      found: true,
+      detail: `2.1.330 (Claude Code), ${join(bin, "claude")}`,
+      next_step: null,
+    });
+    expect(found.tmux).toMatchObject({ found: true });
+    expect(found.daemon).toMatchObject({ found: true, detail: expect.stringContaining("not running") });
+    expect(found["state directory"]).toMatchObject({ found: true, detail: expect.stringContaining("will be created") });
+    expect(found.log).toMatchObject({ detail: join(env.HOME ?? "", ".local/state/signalbox/logs/daemon.log") });
+    expect(found.sandbox).toMatchObject({
+      required: false,
+      found: false,
+      detail: expect.stringContaining("no sandbox"),
+    });
+    expect(found.iTerm2).toBeUndefined();
+  });
+
+  test("each thing that is missing has one next step, and only what is required fails", async () => {
+    const { env, world } = machine({});
+    const found = await ask(env, world);
+    expect(found.ok).toBe(false);
+    expect(found.claude).toMatchObject({
+      required: true,
+      found: false,
+      next_step: expect.stringContaining("Install Claude Code"),
+    });
+    expect(found.sandbox).toMatchObject({ next_step: expect.stringContaining("bubblewrap") });
+    expect(found.tmux).toMatchObject({ required: false, found: false });
+    const text = renderDiagnosis(await diagnose(env, world, undefined), { width: 80, hasColour: false });
+    expect(text).toMatch(/^missing +claude +no claude on PATH$/m);
+    expect(text).toMatch(/^without +tmux/m);
+    expect(text.endsWith("Something required is missing.\n")).toBe(true);
+  });
+
+  test.each<[string, (given: ReturnType<typeof machine>) => { env?: Env; world?: Partial<World> }, string]>([
+    ["an old node", () => ({ world: { nodeVersion: "22.18.9" } }), "node"],
+    ["no build", () => ({ world: { packageRoot: tempDir() } }), "build"],
+    [
+      "a claude that does not start",
+      ({ bin }) => (writeFileSync(join(bin, "claude"), "#!/bin/sh\nexit 1\n"), {}),
+      "claude",
+    ],
+    ["SIGNALBOX_CLAUDE naming nothing", () => ({ env: { SIGNALBOX_CLAUDE: "/nowhere/claude" } }), "claude"],
+    ["a key file open to others", () => ({ env: { SIGNALBOX_KEY_FILE: openFile() } }), "key"],
+    ["a state directory open to others", () => ({ env: { SIGNALBOX_HOME: openDir() } }), "state directory"],
+    ["a file where the state directory should be", () => ({ env: { SIGNALBOX_HOME: openFile() } }), "state directory"],
+  ])("%s is not ok", async (_, change, name) => {
+    const given = machine(ALL);
+    const { env, world } = change(given);
+    const found = await ask({ ...given.env, ...env }, { ...given.world, ...world });
+    expect(found.ok).toBe(false);
+    expect(found[name]).toMatchObject({ required: true, found: false, next_step: expect.any(String) });
+  });
+
+  test("asks a running daemon for what only it knows", async () => {
+    const about = {
+      pid: 42,
+      version: "1.0.0",
+      key: "OS keychain",
+      log_dir: "/var/log/sb",
+      sandbox: "no sandbox: level LOW",
+    };
+    const daemon = await startFakeDaemon({ describe_daemon: () => about });
+    try {
+      const { env, world } = machine(ALL);
+      const found = await ask({ ...env, SIGNALBOX_HOME: daemon.stateDir }, world);
+      expect(found.daemon).toMatchObject({ detail: "running, pid 42, version 1.0.0" });
+      expect(found.key).toMatchObject({ detail: "OS keychain" });
+      expect(found.log).toMatchObject({ detail: "/var/log/sb/daemon.log" });
+      expect(found.sandbox).toMatchObject({ found: false, detail: "no sandbox: level LOW" });
+      expect(found.ok).toBe(true);
+    } finally {
+      await daemon.close();
+    }
+  });
+
+  test("looks for iTerm2 on a Mac", async () => {
+    const { env, world } = machine(ALL, { platform: "darwin" });
+    expect((await ask(env, world)).iTerm2).toMatchObject({ found: false, required: false });
+    mkdirSync(join(world.home, "Applications", "iTerm.app"), { recursive: true });
+    expect((await ask(env, world)).iTerm2).toMatchObject({ found: true });
+  });
+});
+
+function openDir(): string {
+  const dir = tempDir();
+  chmodSync(dir, 0o755);
+  return dir;
+}
+
+function openFile(): string {
+  const file = join(tempDir(), "file");
+  writeFileSync(file, "x");
+  chmodSync(file, 0o644);
+  return file;
+}

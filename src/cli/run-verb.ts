@@ -1,0 +1,135 @@
+// Runs one verb of the table: words and flags into the command's input, one call, and its answer on paper. What the
+// verbs are is verbs.ts's; the daemon checks every value.
+
+import { resolve } from "node:path";
+import { SignalboxError } from "../kernel/errors.ts";
+import type { Link } from "./daemon-link.ts";
+import { findAgent, findSession } from "./lookup.ts";
+import type { ValueKind, Verb } from "./verbs.ts";
+import type { Io } from "./world.ts";
+
+export interface Given {
+  /** The words in the verb's order; undefined where an optional one is missing. */
+  words: readonly (string | undefined)[];
+  /** By the input field each flag fills; absent where the flag was not given. */
+  flags: Readonly<Record<string, unknown>>;
+  /** --session beside an agent's name. */
+  session: string | undefined;
+}
+
+export interface VerbCall {
+  command: string;
+  verb: Verb;
+  given: Given;
+  link: Link;
+  io: Pick<Io, "stdin" | "stderr">;
+  cwd: string;
+}
+
+/** Runs the verb. Resolves to the command's result, whatever it says; rejects with the command's SignalboxError. */
+export async function callVerb(call: VerbCall): Promise<Record<string, unknown>> {
+  const input = await inputOf(call);
+  const isWatched = call.io.stderr.isTTY === true;
+  const onProgress = (message: string) => void (isWatched && call.io.stderr.write(`${message}\n`));
+  return await call.link.call(call.command, input, { onProgress }).catch((error) => {
+    throw inWordsOfTheCli(error, call.verb);
+  });
+}
+
+const REACHED: Record<string, readonly string[]> = {
+  accepted: ["queued", "sending", "delivered", "processed"],
+  delivered: ["delivered", "processed"],
+  processed: ["processed"],
+};
+
+/** Whether what the caller waited for came about; a script wants to know without reading. Null when it did. */
+export function whyNotReached(given: Given, result: Record<string, unknown>): SignalboxError | null {
+  const { message_id, agent_id, state, timed_out } = result;
+  if (typeof message_id === "string") {
+    const goal = String(given.flags.wait_for ?? "accepted");
+    if (given.flags.wait_for === undefined || REACHED[goal]?.includes(String(state))) return null;
+    const isOver = ["failed", "expired", "cancelled", "unknown"].includes(String(state));
+    const nextStep = isOver
+      ? `See why with \`signalbox message get ${message_id}\`.`
+      : `Do not send it again; follow it with \`signalbox message get ${message_id} --wait ${goal}\`.`;
+    return new SignalboxError("timeout", `The message is ${state}, not ${goal}.`, nextStep, { retryable: false });
+  }
+  if (timed_out !== true) return null;
+  const nextStep = `Wait longer with --wait-s, or look with \`signalbox agent read ${agent_id}\`.`;
+  return new SignalboxError("timeout", `The agent is ${state}; the time ran out.`, nextStep);
+}
+
+async function inputOf({ verb, given, link, io, cwd }: VerbCall): Promise<Record<string, unknown>> {
+  const input: Record<string, unknown> = {};
+  const read = (kind: ValueKind, value: string) => readValue(kind, value, { link, io, cwd, session: given.session });
+  for (const [index, word] of verb.words.entries()) {
+    const value = given.words[index];
+    if (value !== undefined) input[word.field] = await read(word.kind, value);
+  }
+  for (const flag of verb.flags) {
+    const value = given.flags[flag.field];
+    if (value !== undefined)
+      input[flag.field] = typeof value === "string" ? await read(flag.kind ?? "text", value) : value;
+  }
+  return input;
+}
+
+async function readValue(
+  kind: ValueKind,
+  value: string,
+  { link, io, cwd, session }: { link: Link; io: Pick<Io, "stdin">; cwd: string; session: string | undefined },
+): Promise<string | number> {
+  switch (kind) {
+    case "agent":
+      return await findAgent(link, value, session);
+    case "session":
+      return await findSession(link, value);
+    case "path":
+      return resolve(cwd, value);
+    case "number":
+      return readNumber(value);
+    case "duration":
+      return readDuration(value);
+    case "body":
+      return value === "-" ? await readAll(io.stdin) : value;
+    case "text":
+      return value;
+  }
+}
+
+function readNumber(text: string): number {
+  if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text);
+  throw new SignalboxError("invalid_input", `${JSON.stringify(text)} is no number.`, "Give digits only.");
+}
+
+const UNIT_S: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/** `90s`, `15m`, `12h`, `30d` in seconds. */
+export function readDuration(text: string): number {
+  const found = /^(\d{1,9})([smhd])$/.exec(text);
+  if (found) return Number(found[1]) * (UNIT_S[found[2] ?? ""] ?? 1);
+  throw new SignalboxError("invalid_input", `${JSON.stringify(text)} is no time.`, "Write it as 90s, 15m, 12h or 30d.");
+}
+
+/** A message holds 1 MiB; twice that is read so that the daemon, and not this line, says that it is too long. */
+const STDIN_BYTES_MAX = 2 * 1024 * 1024;
+
+export async function readAll(stdin: NodeJS.ReadableStream): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stdin) {
+    chunks.push(Buffer.from(chunk as Buffer | string));
+    bytes += chunks.at(-1)?.length ?? 0;
+    if (bytes > STDIN_BYTES_MAX) break;
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** The daemon speaks of fields; at this door they are flags. */
+function inWordsOfTheCli(error: unknown, verb: Verb): unknown {
+  const isForceable = verb.flags.some((flag) => flag.field === "force");
+  if (!(error instanceof SignalboxError) || error.code !== "confirmation_required" || !isForceable) return error;
+  return new SignalboxError(error.code, error.message, "Wait for it, or give up that work with --force.", {
+    cause: error,
+  });
+}
