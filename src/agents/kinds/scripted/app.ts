@@ -1,7 +1,7 @@
 // The terminal program around a conversation: keys go into the open dialog or the box, Enter makes prompts, and every
 // change is drawn and written to the registry. Nothing runs while nothing happens: no timer, no poll.
 
-import type { Clock } from "../../../kernel/clock.ts";
+import type { Clock, Timer } from "../../../kernel/clock.ts";
 import { sleep } from "../../../kernel/clock.ts";
 import { type Box, createBox } from "./box.ts";
 import { type Conversation, type ConversationUi, createConversation } from "./conversation.ts";
@@ -58,6 +58,8 @@ export function createApp(options: {
   agent: string;
   cwd: string;
   permissionMode: string;
+  /** Prompts of the conversation so far. */
+  pastTurns: number;
   pasteId: string;
   script: Script;
   hooksUrl: string | null;
@@ -90,8 +92,11 @@ export function createApp(options: {
   let lastEscape = false;
   let exitPressedAt = Number.NEGATIVE_INFINITY;
   let hint: string | null = null;
-  let drawn = true;
+  let escapePause: Timer | null = null;
+  let drawIsDue = false;
   let leaving = false;
+  /** Text that went into a dialog in this burst and is gone. */
+  let swallowed = { text: "", title: "" };
 
   const ui: ConversationUi = {
     show(text) {
@@ -104,6 +109,7 @@ export function createApp(options: {
     putBack(prompt) {
       box.putBack(prompt);
       oracle({ event: "draft", text: box.draft() });
+      draw();
     },
     setPlaceholder(text) {
       placeholder = text;
@@ -146,6 +152,7 @@ export function createApp(options: {
   async function start(source: "startup" | "resume"): Promise<void> {
     terminal.write(ENTER_TERMINAL);
     history.push(`signalbox scripted agent · ${agent} · ${cwd}`);
+    if (options.pastTurns > 0) history.push(`Resumed after ${options.pastTurns} prompts`);
     draw();
     if (script.startup.delayMs > 0) await sleep(clock, script.startup.delayMs);
     if (script.startup.dialogs.includes("trust") && !options.isTrusted() && !(await askTrust())) return;
@@ -193,35 +200,35 @@ export function createApp(options: {
   }
 
   function input(bytes: Uint8Array): void {
+    escapePause?.cancel();
     press(decoder.feed(bytes));
     if (!decoder.escapePending()) return;
-    clock.after(ESCAPE_PAUSE_MS, () => press(decoder.flush()));
+    escapePause = clock.after(ESCAPE_PAUSE_MS, () => press(decoder.flush()));
   }
 
   function press(keys: Key[]): void {
     if (keys.length === 0 || leaving) return;
     const before = box.draft();
-    let swallowed = "";
     hint = null;
     for (const key of keys) {
       const open = dialogs[0];
       if (open === undefined) pressInBox(key);
-      else swallowed += pressOpenDialog(open, key, keys.length === 1);
+      else pressOpenDialog(open, key, keys.length === 1);
       lastEscape = open === undefined && key.is === "key" && key.name === "escape";
     }
-    const shown = dialogs[0];
-    if (swallowed !== "") {
-      oracle({ event: "dialog_swallowed", text: swallowed, title: shown ? dialogTitle(shown.dialog) : "" });
-    }
+    noteSwallowed();
     if (box.draft() !== before) oracle({ event: "draft", text: box.draft() });
     draw();
   }
 
-  /** Returns the text that the dialog did not want. */
-  function pressOpenDialog({ dialog, settle }: OpenDialog, key: Key, alone: boolean): string {
+  function pressOpenDialog({ dialog, settle }: OpenDialog, key: Key, alone: boolean): void {
     const title = dialogTitle(dialog);
     const move = pressInDialog(dialog, key, alone);
-    if (move.is === "ignored" && key.is !== "key") return key.text;
+    if (move.is === "ignored" && key.is !== "key") {
+      swallowed = { text: swallowed.text + key.text, title };
+      return;
+    }
+    noteSwallowed(); // First what came before this key: the oracle keeps the order of things.
     oracle({ event: "dialog_key", key: key.is === "key" ? key.name : key.text, title });
     if (move.is === "highlighted") dialog.selected = move.option;
     if (move.is === "chosen" || move.is === "dismissed") {
@@ -229,7 +236,11 @@ export function createApp(options: {
       oracle({ event: "dialog_answered", title, option, by: "keys" });
       settle(move.is === "chosen" ? { is: "option", option: move.option } : { is: "dismissed" });
     }
-    return "";
+  }
+
+  function noteSwallowed(): void {
+    if (swallowed.text !== "") oracle({ event: "dialog_swallowed", ...swallowed });
+    swallowed = { text: "", title: "" };
   }
 
   function pressInBox(key: Key): void {
@@ -291,7 +302,7 @@ export function createApp(options: {
     oracle({ event: "slash", command: name, known });
     if (name === "exit") void leave(0, "prompt_input_exit");
     else if (!known) ui.show(`Unknown command: /${name}`);
-    else if (conversation.phase() === "busy") ui.show("/clear waits for no turn: interrupt it first");
+    else if (conversation.phase() === "busy") ui.show("A turn is running: interrupt it before /clear");
     else {
       history.length = 0;
       void conversation.clear();
@@ -314,10 +325,10 @@ export function createApp(options: {
 
   /** Draws once for all that happens in one tick. */
   function draw(): void {
-    if (!drawn) return;
-    drawn = false;
+    if (drawIsDue) return;
+    drawIsDue = true;
     queueMicrotask(() => {
-      drawn = true;
+      drawIsDue = false;
       if (leaving) return;
       const isReady = conversation.phase() !== "starting";
       const stashed = box.isStashed() ? "› Stashed (auto-restores after submit)" : null;

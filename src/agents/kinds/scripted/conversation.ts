@@ -172,7 +172,10 @@ export function createConversation(options: {
   }
 
   /** What runs next, or null when the agent may rest. */
-  async function afterTurn(end: TurnEnd, was: { prompt: string; via: Via }): Promise<{ prompt: string; via: Via } | null> {
+  async function afterTurn(
+    end: TurnEnd,
+    was: { prompt: string; via: Via },
+  ): Promise<{ prompt: string; via: Via } | null> {
     if (phase === "over") return null;
     if (end.is === "interrupted") {
       transcript.interrupted(end.inTool);

@@ -30,6 +30,9 @@ export interface Frame {
   cursor: { row: number; col: number } | null;
 }
 
+/** An entry begins with its sign; the rest is indented, so that nothing said can look like a rule or a dialog of ours. */
+const INDENT = "  ";
+
 /** Nobody sees more of one entry than this on a screen, and wrapping a megabyte takes a while. */
 const ENTRY_CHARS_SHOWN = 8_000;
 
@@ -45,7 +48,8 @@ export function layOut(view: View): Frame {
 function historyRows(view: View, count: number): Row[] {
   const lines: string[] = [];
   for (let i = view.history.length - 1; i >= 0 && lines.length < count; i--) {
-    lines.unshift(...wrap(view.history[i] ?? "", view.cols));
+    const [first = "", ...more] = wrap(view.history[i] ?? "", view.cols - INDENT.length);
+    lines.unshift(first, ...more.map((line) => INDENT + line));
   }
   return lines.slice(Math.max(0, lines.length - count)).map((text) => ({ text }));
 }
@@ -114,10 +118,14 @@ export function createPainter(write: (bytes: string) => void): Painter {
       bytes += cursor === null ? "\x1b[?25l" : `\x1b[${cursor.row + 1};${cursor.col + 1}H\x1b[?25h`;
       shown = next;
       fresh = false;
-      write(bytes);
+      write(`${FRAME_BEGIN}${bytes}${FRAME_END}`);
     },
   };
 }
+
+/** Synchronized output (DECSET 2026): whoever looks in between waits for the whole frame. */
+const FRAME_BEGIN = "\x1b[?2026h";
+const FRAME_END = "\x1b[?2026l";
 
 function styled({ text, dimFrom }: Row): string {
   if (dimFrom === undefined) return text;

@@ -41,7 +41,10 @@ export function createHttpClient(clock: Clock): HttpClient {
     }
     idle.set(authority, [...sockets, socket]);
     const forget = () => {
-      idle.set(authority, (idle.get(authority) ?? []).filter((one) => one !== socket));
+      idle.set(
+        authority,
+        (idle.get(authority) ?? []).filter((one) => one !== socket),
+      );
     };
     socket.once("close", forget);
     socket.once("error", forget);

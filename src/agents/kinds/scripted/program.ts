@@ -1,7 +1,7 @@
 // The scripted agent: a small real terminal program that stands in for Claude Code in tests, in demonstrations and for
 // people who try signalbox without it. This file is the process entry: it reads the environment and wires the parts.
 
-import { lstatSync, mkdirSync, readFileSync, existsSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { systemClock } from "../../../kernel/clock.ts";
 import { createApp } from "./app.ts";
@@ -34,6 +34,7 @@ const { now } = systemClock;
 const openTranscript = (conversationId: string) =>
   createTranscript({ home, cwd, conversationId, version: VERSION, model: options.model ?? VERSION, now, uuid });
 const oracle = createOracle(env.SIGNALBOX_SCRIPTED_LOG || null, { pid, agent: options.name }, now);
+const pastTurns = openTranscript(firstId).past().turns;
 const trustFile = trustFileIn(home, cwd);
 const { stdin, stdout } = process;
 
@@ -42,6 +43,7 @@ const app = createApp({
   agent: options.name,
   cwd,
   permissionMode: options.permissionMode,
+  pastTurns,
   pasteId: (pid % 0x10000).toString(16).padStart(4, "0"),
   script,
   hooksUrl: env.SIGNALBOX_HOOKS_URL || null,
@@ -68,12 +70,7 @@ const app = createApp({
   crash: () => process.kill(pid, "SIGKILL"),
 });
 
-oracle({
-  event: "started",
-  conversationId: firstId,
-  resumed: conversation.is === "resume",
-  pastTurns: openTranscript(firstId).past().turns,
-});
+oracle({ event: "started", conversationId: firstId, resumed: conversation.is === "resume", pastTurns });
 // Exit codes as measured on Claude Code 2.1.330.
 process.on("SIGTERM", () => void app.leave(143, "SIGTERM"));
 process.on("SIGHUP", () => void app.leave(129, "SIGHUP"));

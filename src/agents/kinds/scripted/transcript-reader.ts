@@ -16,7 +16,9 @@ type Line =
 /** Judges the transcript about the message that carries `marker`, from its last appearance on. */
 export function readTranscript(text: string, marker: string): TranscriptReading {
   const lines = text.split("\n").flatMap(readLine);
-  const at = lines.findLastIndex((line) => (line.is === "prompt" || line.is === "queued") && line.text.includes(marker));
+  const at = lines.findLastIndex(
+    (line) => (line.is === "prompt" || line.is === "queued") && line.text.includes(marker),
+  );
   const reading: TranscriptReading = { hasMarker: at >= 0, interrupted: false, apiError: null, reply: null };
   if (at < 0) return reading;
   for (const line of lines.slice(at + 1)) {
@@ -92,7 +94,8 @@ function readLine(json: string): Line[] {
   if (raw.type === "user" && typeof content === "string") return [{ is: "prompt", text: content }];
   if (!Array.isArray(content)) return [];
   if (raw.type === "user") return content.flatMap(readUserPart);
-  if (raw.type === "assistant") return content.flatMap((part) => readAssistantPart(part, raw.isApiErrorMessage === true));
+  if (raw.type === "assistant")
+    return content.flatMap((part) => readAssistantPart(part, raw.isApiErrorMessage === true));
   return [];
 }
 
