@@ -1,8 +1,8 @@
 // `signalbox attach`: a person's own terminal becomes a window on an agent's, until Ctrl-] or the agent's end. However it
 // ends, the person's terminal is left as a shell expects it.
 
-import { errorFromBody, type LocalConnection } from "../local/client.ts";
 import { parseFailure, readFrames, writeFrame } from "../local/attach-frames.ts";
+import { errorFromBody, type LocalConnection } from "../local/client.ts";
 import type { Io } from "./world.ts";
 
 /** Ctrl-], as telnet and nc use it: no full-screen program we drive gives it a meaning. */

@@ -129,14 +129,7 @@ describe("every verb is one call", () => {
     ["agent interrupt agt_2 --as owner", "interrupt_agent", { agent_id: "agt_2" }, "owner"],
   ])("%s", async (line, command, input, role = "operator") => {
     daemon.answers[command] = () => ({ state: "processed", message_id: "msg_1" });
-    expect(
-      await cli([...line.split(" "), ...(line.includes("--") && line.includes("-- ") ? [] : ["--json"])], {
-        world: { cwd: "/here" },
-      }),
-    ).toMatchObject({
-      code: 0,
-      err: "",
-    });
+    expect(await cli(line.split(" "), { world: { cwd: "/here" } })).toMatchObject({ code: 0, err: "" });
     expect(calls()).toEqual([{ command, input, role }]);
   });
 
@@ -325,7 +318,9 @@ describe("without a daemon", () => {
     const body = {
       error: { code: "storage_error", message: "The key is gone.", retryable: false, next_step: "Find it." },
     };
-    const script = `require("fs").writeSync(3, ${JSON.stringify(`${JSON.stringify(body)}\n`)}); require("fs").writeFileSync(${JSON.stringify(join(packageRoot, "argv"))}, process.argv.slice(2).join(" "));`;
+    const argvFile = JSON.stringify(join(packageRoot, "argv"));
+    const line = JSON.stringify(`${JSON.stringify(body)}\n`);
+    const script = `const fs = require("fs"); fs.writeFileSync(${argvFile}, process.argv.slice(2).join(" ")); fs.writeSync(3, ${line});`;
     writeFileSync(join(packageRoot, "bin", "signalbox"), script);
     const stateDir = tempDir();
     const ran = await cli(["session", "list", "--state-dir", stateDir], { world: { packageRoot } });
@@ -345,7 +340,10 @@ describe("status --watch", () => {
     const ticking = {
       now: () => 0,
       monotonicMs: () => 0,
-      after: (_ms: number, run: () => void) => (setImmediate(run), { cancel() {} }),
+      after(_ms: number, run: () => void) {
+        setImmediate(run);
+        return { cancel() {} };
+      },
     };
     const { out, code, err } = await cli(["status", "--watch", "--json"], { world: { clock: ticking } });
     expect(

@@ -4,7 +4,7 @@
 
 import { Argument, Command, CommanderError, Option } from "commander";
 import { asSignalboxError, SignalboxError } from "../kernel/errors.ts";
-import { stateDirFor, socketPathFor } from "../kernel/paths.ts";
+import { socketPathFor, stateDirFor } from "../kernel/paths.ts";
 import { connectLocal } from "../local/client.ts";
 import { LOCAL_ROLES, type LocalRole, SECURITY_LEVELS } from "../local/preface.ts";
 import { attachTerminal, sizeOf } from "./attach.ts";

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { createScanner, parse, type ParseError } from "jsonc-parser";
+import { createScanner, type ParseError, parse } from "jsonc-parser";
 import { describe, expect, test } from "vitest";
 import { insertEntry, UnusableConfig } from "./config-text.ts";
 

@@ -76,7 +76,10 @@ describe("doctor", () => {
     ["no build", () => ({ world: { packageRoot: tempDir() } }), "build"],
     [
       "a claude that does not start",
-      ({ bin }) => (writeFileSync(join(bin, "claude"), "#!/bin/sh\nexit 1\n"), {}),
+      ({ bin }) => {
+        writeFileSync(join(bin, "claude"), "#!/bin/sh\nexit 1\n");
+        return {};
+      },
       "claude",
     ],
     ["SIGNALBOX_CLAUDE naming nothing", () => ({ env: { SIGNALBOX_CLAUDE: "/nowhere/claude" } }), "claude"],

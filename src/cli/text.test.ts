@@ -13,7 +13,6 @@ test.each([
   expect(clean(text)).toBe(shown);
 });
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that must not be there
 const DRIVES_A_TERMINAL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 const nasty = fc.string({
   unit: fc.constantFrom("\u001b", "[", "]", "0", "m", ";", "\u009b", "\u0007", "a", "\n", "\u0085"),

@@ -70,7 +70,7 @@ export function looksOf(stream: Io["stdout"], env: Env): Looks {
 /** Upwards from the running file, because the bundle in dist/ and the sources lie at different depths. */
 function findPackageRoot(start: string): string {
   for (let dir = start; ; dir = dirname(dir)) {
-    if (existsSync(join(dir, "package.json"))) return dir;
-    if (dirname(dir) === dir) throw new Error("invariant broken: the package has a package.json");
+    if (existsSync(join(dir, "bin", "signalbox"))) return dir;
+    if (dirname(dir) === dir) throw new Error("invariant broken: the package has bin/signalbox");
   }
 }

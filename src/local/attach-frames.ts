@@ -110,6 +110,7 @@ export async function serveViewer(stream: Duplex, attach: (sink: ViewerSink) => 
     stream.once("close", () => viewer.detach());
     stream.once("end", leave);
     readFrames(stream, (kind, payload) => take(viewer, kind, payload), leave);
+    stream.resume();
   } catch (thrown) {
     if (!stream.writable) return;
     writeFrame(stream, "failed", JSON.stringify({ error: asSignalboxError(thrown).toBody() }));

@@ -3,8 +3,8 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { SignalboxError } from "../../src/kernel/errors.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
+import { SignalboxError } from "../../src/kernel/errors.ts";
 import { silentLog } from "../../src/kernel/log.ts";
 import { socketPathFor } from "../../src/kernel/paths.ts";
 import { parseAttachTarget, serveViewer, type Viewer, type ViewerSink } from "../../src/local/attach-frames.ts";
