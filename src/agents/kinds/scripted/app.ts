@@ -5,7 +5,8 @@ import type { Clock, Timer } from "../../../kernel/clock.ts";
 import { sleep } from "../../../kernel/clock.ts";
 import { type Box, createBox } from "./box.ts";
 import { type Conversation, type ConversationUi, createConversation } from "./conversation.ts";
-import { type Dialog, dialogTitle, pressInDialog, trustDialog, upsellDialog } from "./dialogs.ts";
+import { createDialogDesk } from "./dialog-desk.ts";
+import { trustDialog, upsellDialog } from "./dialogs.ts";
 import { createPainter, layOut } from "./frame.ts";
 import { createHooks } from "./hooks.ts";
 import type { HttpClient } from "./http.ts";
@@ -15,7 +16,6 @@ import type { Oracle } from "./oracle.ts";
 import type { Registry } from "./registry.ts";
 import type { Script } from "./script.ts";
 import type { Transcript } from "./transcript.ts";
-import type { DialogAnswer } from "./turn.ts";
 
 export interface TerminalPort {
   size(): { cols: number; rows: number };
@@ -45,13 +45,6 @@ const PLACEHOLDER = 'Try "hello"';
 
 const ENTER_TERMINAL = "\x1b[?1049h\x1b[?2004h\x1b[2J";
 const LEAVE_TERMINAL = "\x1b[?2004l\x1b[?25h\x1b[?1049l";
-
-interface OpenDialog {
-  dialog: Dialog;
-  waitingFor: string;
-  /** Takes it off the screen and gives the answer. */
-  settle(answer: DialogAnswer): void;
-}
 
 export function createApp(options: {
   firstId: string;
@@ -85,8 +78,7 @@ export function createApp(options: {
   const decoder = createKeyDecoder();
   const painter = createPainter(terminal.write);
   const history: string[] = [];
-  /** The first one is on the screen, the others wait for it. */
-  const dialogs: OpenDialog[] = [];
+  const desk = createDialogDesk({ oracle, changed });
   let placeholder: string | null = null;
   let swallows = script.swallowEnters;
   let lastEscape = false;
@@ -95,9 +87,6 @@ export function createApp(options: {
   let escapePause: Timer | null = null;
   let drawIsDue = false;
   let leaving = false;
-  /** Text that went into a dialog in this burst and is gone. */
-  let swallowed = { text: "", title: "" };
-
   const ui: ConversationUi = {
     show(text) {
       history.push(text);
@@ -114,7 +103,7 @@ export function createApp(options: {
     setPlaceholder(text) {
       placeholder = text;
     },
-    ask,
+    ask: desk.ask,
     flood,
     exit: (code, why) => void leave(code, why),
     crash: options.crash,
@@ -160,43 +149,18 @@ export function createApp(options: {
     oracle({ event: "ready" });
     if (script.startup.dialogs.includes("upsell")) {
       await sleep(clock, UPSELL_AFTER_MS);
-      await ask(upsellDialog(), "dialog open").answer;
+      await desk.ask(upsellDialog(), "dialog open").answer;
     }
   }
 
   async function askTrust(): Promise<boolean> {
-    const answer = await ask(trustDialog(cwd), "dialog open").answer;
+    const answer = await desk.ask(trustDialog(cwd), "dialog open").answer;
     if (answer.is === "option" && answer.option === 1) {
       options.rememberTrust();
       return true;
     }
     await leave(1, "not trusted");
     return false;
-  }
-
-  function ask(dialog: Dialog, waitingFor: string): { answer: Promise<DialogAnswer>; close(): void } {
-    let resolve: (answer: DialogAnswer) => void = () => {};
-    const answer = new Promise<DialogAnswer>((settled) => {
-      resolve = settled;
-    });
-    const close = () => {
-      const index = dialogs.indexOf(open);
-      if (index < 0) return;
-      dialogs.splice(index, 1);
-      changed();
-    };
-    const open: OpenDialog = {
-      dialog: { ...dialog },
-      waitingFor,
-      settle(given) {
-        close(); // At once, so that later keys of the same burst do not land in a dialog that is answered.
-        resolve(given);
-      },
-    };
-    dialogs.push(open);
-    oracle({ event: "dialog_opened", kind: dialog.kind, title: dialogTitle(dialog), options: dialog.options });
-    changed();
-    return { answer, close };
   }
 
   function input(bytes: Uint8Array): void {
@@ -211,36 +175,14 @@ export function createApp(options: {
     const before = box.draft();
     hint = null;
     for (const key of keys) {
-      const open = dialogs[0];
-      if (open === undefined) pressInBox(key);
-      else pressOpenDialog(open, key, keys.length === 1);
-      lastEscape = open === undefined && key.is === "key" && key.name === "escape";
+      const inDialog = desk.shown() !== null;
+      if (inDialog) desk.press(key, keys.length === 1);
+      else pressInBox(key);
+      lastEscape = !inDialog && key.is === "key" && key.name === "escape";
     }
-    noteSwallowed();
+    desk.endBurst();
     if (box.draft() !== before) oracle({ event: "draft", text: box.draft() });
     draw();
-  }
-
-  function pressOpenDialog({ dialog, settle }: OpenDialog, key: Key, alone: boolean): void {
-    const title = dialogTitle(dialog);
-    const move = pressInDialog(dialog, key, alone);
-    if (move.is === "ignored" && key.is !== "key") {
-      swallowed = { text: swallowed.text + key.text, title };
-      return;
-    }
-    noteSwallowed(); // First what came before this key: the oracle keeps the order of things.
-    oracle({ event: "dialog_key", key: key.is === "key" ? key.name : key.text, title });
-    if (move.is === "highlighted") dialog.selected = move.option;
-    if (move.is === "chosen" || move.is === "dismissed") {
-      const option = move.is === "chosen" ? (dialog.options[move.option] ?? null) : null;
-      oracle({ event: "dialog_answered", title, option, by: "keys" });
-      settle(move.is === "chosen" ? { is: "option", option: move.option } : { is: "dismissed" });
-    }
-  }
-
-  function noteSwallowed(): void {
-    if (swallowed.text !== "") oracle({ event: "dialog_swallowed", ...swallowed });
-    swallowed = { text: "", title: "" };
   }
 
   function pressInBox(key: Key): void {
@@ -318,7 +260,7 @@ export function createApp(options: {
   function report(): void {
     const phase = conversation.phase();
     if (phase === "starting" || phase === "over") return;
-    const waitingFor = dialogs[0]?.waitingFor ?? null;
+    const waitingFor = desk.shown()?.waitingFor ?? null;
     const status = waitingFor !== null ? "waiting" : phase;
     registry.write({ sessionId: conversation.id(), status, waitingFor });
   }
@@ -338,7 +280,7 @@ export function createApp(options: {
           history,
           activity: conversation.activity(),
           queued: conversation.queued(),
-          dialog: dialogs[0]?.dialog ?? null,
+          dialog: desk.shown()?.dialog ?? null,
           box: isReady ? { draft: box.draft(), placeholder: placeholder ?? PLACEHOLDER } : null,
           footer: hint ?? box.notice() ?? stashed ?? `${options.permissionMode} mode`,
         }),

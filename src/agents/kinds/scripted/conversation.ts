@@ -11,8 +11,10 @@ import type { Dialog } from "./dialogs.ts";
 import type { HookAnswer, HookBase, Hooks } from "./hooks.ts";
 import type { Oracle } from "./oracle.ts";
 import { chooseRule, type HookEvent, type Rule, type Script } from "./script.ts";
+import { noteContext } from "./tool-use.ts";
 import type { Transcript } from "./transcript.ts";
-import { type DialogAnswer, noteContext, runTurn, type TurnEnd, type TurnWorld } from "./turn.ts";
+import { runTurn, type TurnEnd } from "./turn.ts";
+import type { DialogAnswer, TurnWorld } from "./turn-world.ts";
 import { STOP_HOOK_PREFIX } from "./words.ts";
 
 export type Phase = "starting" | "idle" | "busy" | "over";

@@ -367,13 +367,14 @@ describe("a conversation", () => {
 
     const twice = await driveScriptedAgent({ home: before.home, args: ["--session-id", ID] });
     expect((await twice.exited).exitCode).toBe(1);
-    expect(twice.screen().lines.join()).toContain("already in use");
+    await twice.until("the reason", () => twice.screen().lines.join().includes("already in use"));
   });
 
   it("that nobody knows cannot be resumed", async () => {
     const agent = await driveScriptedAgent({ args: ["--resume", ID] });
     expect((await agent.exited).exitCode).toBe(1);
-    expect(agent.screen().lines.join()).toContain(`No conversation found with session ID: ${ID}`);
+    const why = `No conversation found with session ID: ${ID}`;
+    await agent.until("the reason", () => agent.screen().lines.join().includes(why));
   });
 
   it("changes its id on /clear, in the same process", async () => {
@@ -405,13 +406,14 @@ describe("leaving", () => {
     expect((await agent.exited).exitCode).toBe(code);
     expect(agent.registry()).toBeNull();
     expect(named(agent.hooks, "SessionEnd")).toMatchObject([{ reason }]);
-    expect(agent.screen().alternate).toBe(false);
+    await agent.until("the screen as it was before", () => !agent.screen().alternate);
   });
 
   it("by a wrong script is code 2 and one sentence", async () => {
     const agent = await driveScriptedAgent({ script: { rules: [{ actions: [{ dance: true }] }] } });
     expect((await agent.exited).exitCode).toBe(2);
-    expect(agent.screen().lines[0]).toContain('SIGNALBOX_SCRIPT: rules[0].actions[0]: unknown action "dance"');
+    const why = 'SIGNALBOX_SCRIPT: rules[0].actions[0]: unknown action "dance"';
+    await agent.until("the sentence", () => agent.screen().lines[0]?.includes(why));
   });
 });
 
