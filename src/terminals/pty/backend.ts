@@ -2,14 +2,15 @@
 // their own (host.ts) that outlives the daemon; this file starts hosts when they are needed and hands out their terminals.
 
 import { spawn } from "node:child_process";
-import { accessSync, chmodSync, constants, lstatSync, mkdirSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import type { Readable } from "node:stream";
 import type { Clock } from "../../kernel/clock.ts";
 import { SignalboxError } from "../../kernel/errors.ts";
 import type { Log } from "../../kernel/log.ts";
+import { assertName, assertUsableSize, ensurePrivate, socketPath } from "../names.ts";
 import type { Availability, TerminalBackend } from "../terminal.ts";
 import { createHostClient, type HostClient } from "./host-client.ts";
-import { assertName, type HostStart, isUsableSize, socketPath } from "./protocol.ts";
+import type { HostStart } from "./protocol.ts";
 
 export interface PtyBackendOptions {
   /** Holds the hosts' sockets; made 0700. Short: a socket's whole path has 103 bytes. */
@@ -45,13 +46,7 @@ export function createPtyBackend(options: PtyBackendOptions): PtyBackend {
     },
     async open(spec) {
       assertName(spec.ref, "A terminal's ref");
-      if (!isUsableSize(spec.size)) {
-        throw new SignalboxError(
-          "invalid_input",
-          "A terminal has 2 to 1000 columns and 1 to 1000 rows.",
-          "Correct the size.",
-        );
-      }
+      assertUsableSize(spec.size);
       return clientOf(spec.host).open(spec);
     },
     adopt: async (host, ref) => clientOf(host).adopt(ref),
@@ -66,7 +61,7 @@ export function createPtyBackend(options: PtyBackendOptions): PtyBackend {
   function clientOf(host: string): HostClient {
     let client = clients.get(host);
     if (!client) {
-      const path = socketPath(runDir, host);
+      const path = socketPath(runDir, host, "sock");
       client = createHostClient({ host, path, clock, log, start: () => startHost(options, host, path) });
       clients.set(host, client);
     }
@@ -116,21 +111,6 @@ async function startHost(
   } finally {
     ready.destroy();
   }
-}
-
-/** The directory through which programs can be typed into belongs to us alone, or nothing is started in it. */
-function ensurePrivate(runDir: string): void {
-  mkdirSync(runDir, { recursive: true, mode: 0o700 });
-  const stat = lstatSync(runDir);
-  if (!stat.isDirectory() || (process.getuid && stat.uid !== process.getuid())) {
-    throw new SignalboxError(
-      "terminal_unavailable",
-      `${runDir} is not a directory of ours.`,
-      "Somebody else made it; choose another state directory.",
-      { retryable: false },
-    );
-  }
-  if ((stat.mode & 0o077) !== 0) chmodSync(runDir, 0o700);
 }
 
 /** Whether a host can run here: its native part loads only where a build for the platform is installed. */

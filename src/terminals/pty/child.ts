@@ -1,12 +1,11 @@
 // One process on a pseudoterminal, as far as bytes, sizes and its end go. Two promises are kept here that node-pty does not
 // make: a write says when the kernel has all of it, and the end is told only after the last byte of output.
 
-import { accessSync, closeSync, constants, openSync, readFileSync, statSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import type { Socket } from "node:net";
-import { constants as osConstants } from "node:os";
 import { type IPty, spawn } from "@lydell/node-pty";
 import { type Clock, sleep } from "../../kernel/clock.ts";
-import { SignalboxError } from "../../kernel/errors.ts";
+import { processBirth, refuseHopelessStart, signalName, unavailable } from "../processes.ts";
 import type { ExitStatus, OpenSpec, TerminalSize } from "../terminal.ts";
 import type { SignalName } from "./protocol.ts";
 
@@ -45,6 +44,7 @@ const WRITE_PAUSE_MAX_MS = 50;
 /** Starts the process as leader of its own session and group. Throws `terminal_unavailable` with the reason. */
 export function startChild(spec: OpenSpec, clock: Clock, events: ChildEvents): Child {
   refuseHopelessStart(spec);
+  refuseWithoutReserve();
   const [file, ...args] = spec.argv;
   let pty: IPty;
   try {
@@ -95,6 +95,18 @@ export function startChild(spec: OpenSpec, clock: Clock, events: ChildEvents): C
   };
 }
 
+/** An open terminal must not take the last descriptors. */
+function refuseWithoutReserve(): void {
+  const reserve: number[] = [];
+  try {
+    for (let i = 0; i < FD_RESERVE; i++) reserve.push(openSync("/dev/null", "r"));
+  } catch (cause) {
+    throw unavailable("The limit of open files is reached", "Close terminals or raise the limit (ulimit -n).", cause);
+  } finally {
+    for (const fd of reserve) closeSync(fd);
+  }
+}
+
 /** Writes as fast as the program reads. node-pty's own write goes through libuv, which spins for ever inside one call when
  *  the terminal is full, and with it the whole host; so the bytes are handed over here, and a full terminal is tried again
  *  after a pause that grows while nothing moves. */
@@ -121,59 +133,6 @@ function writeSome(fd: number, bytes: Uint8Array): number {
     if ((error as NodeJS.ErrnoException).code === "EAGAIN") return 0;
     throw error;
   }
-}
-
-/** When a process began, in the kernel's own count; null where there is no /proc, or no such process. */
-export function processBirth(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // Counted after the name, which is in parentheses and may itself hold spaces and parentheses: state, then field 22.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? null : (fields[19] ?? null); // a zombie runs no more, whoever fails to bury it
-  } catch {
-    return null;
-  }
-}
-
-/** node-pty forks first and fails in the child, where the only trace is an exit code 1. So what can be seen is seen here. */
-function refuseHopelessStart(spec: OpenSpec): void {
-  const [file] = spec.argv;
-  try {
-    if (!statSync(file).isFile()) throw new Error("it is not a file");
-    accessSync(file, constants.X_OK);
-  } catch (cause) {
-    throw unavailable(`${file} cannot be started: ${reason(cause)}`, "Install the program or correct its path.", cause);
-  }
-  try {
-    if (!statSync(spec.cwd).isDirectory()) throw new Error("it is not a directory");
-    accessSync(spec.cwd, constants.X_OK);
-  } catch (cause) {
-    throw unavailable(`The directory ${spec.cwd} cannot be entered: ${reason(cause)}`, "Check the directory.", cause);
-  }
-  const reserve: number[] = [];
-  try {
-    for (let i = 0; i < FD_RESERVE; i++) reserve.push(openSync("/dev/null", "r"));
-  } catch (cause) {
-    throw unavailable("The limit of open files is reached", "Close terminals or raise the limit (ulimit -n).", cause);
-  } finally {
-    for (const fd of reserve) closeSync(fd);
-  }
-}
-
-function unavailable(what: string, nextStep: string, cause: unknown): SignalboxError {
-  return new SignalboxError("terminal_unavailable", `${what}.`, nextStep, { cause });
-}
-
-function reason(cause: unknown): string {
-  const code = (cause as NodeJS.ErrnoException).code;
-  if (code === "ENOENT") return "there is no such file or directory";
-  if (code === "EACCES") return "permission denied";
-  return cause instanceof Error ? cause.message : String(cause);
-}
-
-function signalName(number: number): string {
-  const found = Object.entries(osConstants.signals).find(([, value]) => value === number);
-  return found?.[0] ?? `SIG${number}`;
 }
 
 function fdOf(pty: IPty): number {

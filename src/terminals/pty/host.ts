@@ -22,6 +22,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { systemClock, type Timer } from "../../kernel/clock.ts";
 import { asSignalboxError, SignalboxError } from "../../kernel/errors.ts";
+import { assertName } from "../names.ts";
 import { createViewerInputFilter } from "../viewer-input.ts";
 import { createFrameReader, encodeFrame } from "./frames.ts";
 import { type HostedTerminal, openHostedTerminal, type Remains, type ViewerSeat } from "./hosted-terminal.ts";
@@ -225,7 +226,7 @@ async function obey(request: Exclude<Request, { do: "attach" }>): Promise<unknow
 
 function open(spec: protocol.Requests["open"]["ask"]["spec"]): protocol.Opened {
   const { ref } = spec;
-  protocol.assertName(ref, "A terminal's ref");
+  assertName(ref, "A terminal's ref");
   if (closing) throw new SignalboxError("terminal_unavailable", "The terminal host is closing.", "Try again.");
   if (running.has(ref) || remains.has(ref)) {
     throw new SignalboxError("conflict", `A terminal called ${ref} was opened here before.`, "Use a new ref.");

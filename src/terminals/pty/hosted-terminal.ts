@@ -5,11 +5,12 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SignalboxError } from "../../kernel/errors.ts";
 import { createEmulator } from "../emulator.ts";
+import { isUsableSize } from "../names.ts";
+import { createTail } from "../tail.ts";
 import type { ExitStatus, OpenSpec, OutputTail, Screen, TerminalSize } from "../terminal.ts";
 import type { ViewerInput } from "../viewer-input.ts";
 import { startChild } from "./child.ts";
-import { isUsableSize, type SignalName } from "./protocol.ts";
-import { createTail } from "./tail.ts";
+import type { SignalName } from "./protocol.ts";
 
 export interface HostedTerminal {
   readonly pid: number;

@@ -6,9 +6,8 @@
 // `attach` turns its connection into a viewer's: from then on it carries that terminal's output one way and keys the other,
 // and the socket's own back-pressure tells the host how fast the viewer is.
 
-import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type ErrorBody, SignalboxError } from "../../kernel/errors.ts";
+import type { ErrorBody } from "../../kernel/errors.ts";
 import type { ExitStatus, OpenSpec, OutputTail, Screen, TerminalSize } from "../terminal.ts";
 
 export const PROTOCOL = 1;
@@ -63,43 +62,6 @@ export interface HostStart {
   idleMs: number;
   /** Where it writes one line, "ready" or why not; closed afterwards. */
   readyFd: number;
-}
-
-const NAME = /^[A-Za-z0-9_-]{1,128}$/;
-
-/** Refs and host names become file names and keys; anything else is a caller's mistake. */
-export function assertName(name: string, what: string): void {
-  if (NAME.test(name)) return;
-  throw new SignalboxError(
-    "invalid_input",
-    `${what} must be 1 to 128 letters, digits, _ or -.`,
-    "Use a generated name.",
-  );
-}
-
-/** Sizes a program can live with; beyond them an emulator's memory is the limit. */
-export function isUsableSize({ cols, rows }: TerminalSize): boolean {
-  return Number.isInteger(cols) && Number.isInteger(rows) && cols >= 2 && rows >= 1 && cols <= 1000 && rows <= 1000;
-}
-
-/** sockaddr_un holds 104 bytes with its NUL on macOS, 108 on Linux; a longer path would be cut or refused by the kernel. */
-const SOCKET_PATH_BYTES_MAX = 103;
-
-/** Where the host of this name listens. A long name is replaced by its hash; a run directory that leaves no room even for
- *  that is refused. */
-export function socketPath(runDir: string, host: string): string {
-  assertName(host, "A terminal host's name");
-  const plain = join(runDir, `${host}.sock`);
-  if (Buffer.byteLength(plain) <= SOCKET_PATH_BYTES_MAX) return plain;
-  const digest = createHash("sha256").update(host).digest("hex").slice(0, 20);
-  const short = join(runDir, `h_${digest}.sock`);
-  if (Buffer.byteLength(short) <= SOCKET_PATH_BYTES_MAX) return short;
-  throw new SignalboxError(
-    "terminal_unavailable",
-    `The directory for terminal sockets is too long: ${runDir} leaves no room in the ${SOCKET_PATH_BYTES_MAX} bytes of a socket path.`,
-    "Choose a shorter state directory with --state-dir or SIGNALBOX_HOME.",
-    { retryable: false },
-  );
 }
 
 /** The temporary name a host binds before it moves onto its real one; no longer than the shortest real name. */

@@ -7,10 +7,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../kernel/clock.ts";
 import { silentLog } from "../../kernel/log.ts";
+import { socketPath } from "../names.ts";
 import type { ContractStage } from "../terminal.contract.ts";
 import { createPtyBackend, type PtyBackend } from "./backend.ts";
 import { createFrameReader } from "./frames.ts";
-import { type HostEvent, socketPath } from "./protocol.ts";
+import type { HostEvent } from "./protocol.ts";
 
 export const HOST_SCRIPT = fileURLToPath(new URL("./host.ts", import.meta.url));
 export const CONTRACT_PROGRAM = fileURLToPath(new URL("../contract-program.ts", import.meta.url));
@@ -23,7 +24,7 @@ export interface PtyStage extends ContractStage {
 }
 
 export function createPtyStage(changes: { hostIdleMs?: number } = {}): PtyStage {
-  const home = mkdtempSync(join(tmpdir(), "sbx-"));
+  const home = mkdtempSync(join(tmpdir(), "sbx-pty-"));
   const runDir = join(home, "run");
   const daemons: PtyBackend[] = [];
   const anotherDaemon = () => {
@@ -39,9 +40,9 @@ export function createPtyStage(changes: { hostIdleMs?: number } = {}): PtyStage 
     program: [process.execPath, CONTRACT_PROGRAM],
     env: { PATH: "/usr/bin:/bin", HOME: home, NODE_NO_WARNINGS: "1" },
     cwd: home,
-    hostPid: (host) => askHostPid(socketPath(runDir, host)),
+    hostPid: (host) => askHostPid(socketPath(runDir, host, "sock")),
     async killHost(host) {
-      process.kill(await askHostPid(socketPath(runDir, host)), "SIGKILL");
+      process.kill(await askHostPid(socketPath(runDir, host, "sock")), "SIGKILL");
     },
     async tearDown() {
       for (const daemon of daemons) daemon.disconnect();

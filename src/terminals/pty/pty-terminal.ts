@@ -2,10 +2,11 @@
 // questions go to the host; kept here are only who listens, and how it ended.
 
 import { SignalboxError } from "../../kernel/errors.ts";
+import { assertUsableSize } from "../names.ts";
+import { isStillRunning } from "../processes.ts";
 import type { AttachedViewer, ExitStatus, Liveness, Terminal, TerminalSize, ViewerSink } from "../terminal.ts";
-import { processBirth } from "./child.ts";
 import type { ConnectionEvents, ConnectOutcome, HostConnection } from "./host-connection.ts";
-import { isUsableSize, type Opened } from "./protocol.ts";
+import type { Opened } from "./protocol.ts";
 
 export interface PtyTerminal extends Terminal {
   /** From the host client: output came, or the end did. `null` = the host died with it. */
@@ -43,20 +44,14 @@ export function createPtyTerminal({ host, ref, opened, connection, connectApart 
     tail: async (from) => (await connection()).ask("tail", { ref, from }),
 
     async resize(size) {
-      if (!isUsableSize(size)) {
-        throw new SignalboxError(
-          "invalid_input",
-          "A terminal has 2 to 1000 columns and 1 to 1000 rows.",
-          "Correct the size.",
-        );
-      }
+      assertUsableSize(size);
       if (!ended) await (await connection()).ask("resize", { ref, size });
     },
 
     async signal(name, { group = false } = {}) {
       if (!ended) {
         await (await connection()).ask("signal", { ref, name, group });
-      } else if (ended.exit === null && isOrphaned(opened)) {
+      } else if (ended.exit === null && isStillRunning(opened)) {
         process.kill(group ? -opened.pid : opened.pid, name);
       }
     },
@@ -112,20 +107,10 @@ export function createPtyTerminal({ host, ref, opened, connection, connectApart 
 
 /** After a host's death the process has got SIGHUP, which it may ignore; "gone" is said only when it is. */
 function livenessAfter(exit: ExitStatus | null, opened: Opened): Liveness {
-  if (exit === null && isOrphaned(opened)) {
+  if (exit === null && isStillRunning(opened)) {
     return { is: "cannot_tell", why: `the terminal host died, but process ${opened.pid} is still there` };
   }
   return { is: "gone", exit };
-}
-
-function isOrphaned({ pid, birth }: Opened): boolean {
-  if (birth !== null) return processBirth(pid) === birth;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function processGone(): SignalboxError {

@@ -8,11 +8,11 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { type Clock, systemClock, type Timer } from "../../kernel/clock.ts";
 import { silentLog } from "../../kernel/log.ts";
+import { socketPath } from "../names.ts";
 import { exitOf, screenShowing } from "../terminal.contract.ts";
 import type { OpenSpec, Terminal } from "../terminal.ts";
 import { createPtyBackend } from "./backend.ts";
 import { encodeFrame } from "./frames.ts";
-import { socketPath } from "./protocol.ts";
 import { createPtyStage, HOST_SCRIPT, type PtyStage } from "./pty-stage.ts";
 
 const LONG = { timeout: 60_000 };
@@ -224,7 +224,7 @@ test("socket and directory are private, and the program's own mask is not ours",
   const stage = newStage();
   const terminal = await startProgram(stage, shell("umask; ls /proc/self/fd | tr '\\n' ' '; echo ready; sleep 100"));
   expect(statSync(stage.runDir).mode & 0o777).toBe(0o700);
-  expect(statSync(socketPath(stage.runDir, "h")).mode & 0o777).toBe(0o600);
+  expect(statSync(socketPath(stage.runDir, "h", "sock")).mode & 0o777).toBe(0o600);
   const [mask, descriptors] = (await terminal.screen()).lines;
   const ours = process.umask(0o022);
   process.umask(ours);
@@ -247,7 +247,7 @@ test("a program deaf to SIGHUP is killed when its host is closed", LONG, async (
   await stage.backend.closeHost("h");
   expect(isRunning(terminal.pid)).toBe(false);
   expect(await exit).toEqual({ exitCode: null, signal: "SIGKILL" });
-  expect(existsSync(socketPath(stage.runDir, "h"))).toBe(false);
+  expect(existsSync(socketPath(stage.runDir, "h", "sock"))).toBe(false);
 });
 
 test("a host that nobody can reach any more ends with its programs", LONG, async () => {
@@ -268,7 +268,7 @@ test("a host without terminals and without a daemon ends by itself", LONG, async
   expect(isRunning(host)).toBe(true); // its daemon is still there
   stage.backend.disconnect();
   await becomesTrue("the host is gone", () => !isRunning(host));
-  expect(existsSync(socketPath(stage.runDir, "h"))).toBe(false);
+  expect(existsSync(socketPath(stage.runDir, "h", "sock"))).toBe(false);
 });
 
 test("at the limit of open files a terminal is refused, and the others live on", LONG, async () => {
@@ -295,9 +295,9 @@ test("at the limit of open files a terminal is refused, and the others live on",
 
 test("a long host name gets a short socket, and a run directory that leaves no room is refused", async () => {
   const name = "h".repeat(120);
-  expect(Buffer.byteLength(socketPath("/run/user/1000/signalbox", name))).toBeLessThan(104);
-  expect(() => socketPath(`/${"deep/".repeat(25)}`, "h")).toThrow(/too long/);
-  expect(() => socketPath("/run", "../evil")).toThrow(/letters/);
+  expect(Buffer.byteLength(socketPath("/run/user/1000/signalbox", name, "sock"))).toBeLessThan(104);
+  expect(() => socketPath(`/${"deep/".repeat(25)}`, "h", "sock")).toThrow(/too long/);
+  expect(() => socketPath("/run", "../evil", "sock")).toThrow(/letters/);
 });
 
 /** For a clock on which everything is due after 50 ms. */
@@ -324,7 +324,7 @@ test.each([
     socket.on("error", () => {});
     if (greeting !== null) socket.write(greeting === "hello" ? "hello\n" : encodeFrame(greeting));
   });
-  await new Promise<void>((resolve) => server.listen(socketPath(stage.cwd, "h"), resolve));
+  await new Promise<void>((resolve) => server.listen(socketPath(stage.cwd, "h", "sock"), resolve));
   expect((await backend.adopt("h", "t_any")).is).toBe("cannot_tell");
   await expect(backend.open(specOf(stage))).rejects.toMatchObject({ code: "terminal_unavailable" });
   server.close();

@@ -1,6 +1,6 @@
 // The last bytes a program wrote, each known by its distance from the very first. Older ones are forgotten.
 
-import type { OutputTail } from "../terminal.ts";
+import type { OutputTail } from "./terminal.ts";
 
 export interface Tail {
   push(chunk: Buffer): void;
