@@ -13,6 +13,7 @@ const AGENT_COMMANDS: ReadonlySet<string> = new Set([
   "send_message_to_agent",
   "get_message",
   "cancel_message",
+  "broadcast_message",
   "read_agent",
   "wait_for_agent",
   "list_tasks",

@@ -136,6 +136,8 @@ export interface AgentKind {
   readScreen(screen: Screen): ScreenReading;
   /** Keys that put `text` into an empty prompt box and submit it, in one piece. `text` is already sanitised. */
   submitKeys(text: string): string;
+  /** Keys that put `text` into an empty prompt box and leave it there. */
+  draftKeys(text: string): string;
   /** Keys that press the option, given the dialog as read from the screen. */
   optionKeys(dialog: NonNullable<ScreenReading["dialog"]>, option: number): string;
   readonly keys: {
@@ -143,6 +145,10 @@ export interface AgentKind {
     enter: string;
     /** Stop the running turn. */
     interrupt: string;
+    /** Delete the line the cursor is on in the prompt box; does nothing in an empty one. */
+    clearLine: string;
+    /** Put a person's draft aside until after the next submit; null where the program cannot. */
+    stash: string | null;
   };
   readonly answers: {
     /** Hook answer that lets a prompt or event pass unchanged. */

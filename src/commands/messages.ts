@@ -5,13 +5,15 @@ import { z } from "zod";
 import { maySee } from "../access/roles.ts";
 import type { AgentRow } from "../agents/registry.ts";
 import { SignalboxError } from "../kernel/errors.ts";
-import { isReached } from "../messages/delivery.ts";
+import type { AgentId } from "../kernel/ids.ts";
+import { isReached, MESSAGE_STATES } from "../messages/delivery.ts";
 import { BODY_BYTES_MAX, isBlank } from "../messages/envelope.ts";
 import type { MessageRow } from "../messages/mailbox.ts";
+import { admitFromAgent, RATE_WINDOW_MS } from "../messages/traffic.ts";
 import { readBoard } from "../tasks/board.ts";
 import { type Call, defineCommand } from "./execute.ts";
-import { agentId, idempotencyKey, messageId, waitSeconds } from "./fields.ts";
-import { requireAgent, waitUntil } from "./house.ts";
+import { agentId, idempotencyKey, messageId, sessionId, waitSeconds } from "./fields.ts";
+import { type House, requireAgent, requireSession, waitUntil } from "./house.ts";
 import { messageView, renderMessage } from "./views.ts";
 
 /** A queue this long means that nobody reads it; the sender should hear of it while it can still act. */
@@ -112,6 +114,102 @@ export const cancelMessage = defineCommand({
   },
 });
 
+export const broadcastMessage = defineCommand({
+  name: "broadcast_message",
+  title: "Send a message to every agent of a session",
+  description:
+    "Queues the same message for each agent of the session (but the sender) and answers one receipt each. All are accepted or none. " +
+    "Follow them with get_message.",
+  level: "MEDIUM",
+  effect: { readOnly: false, destructive: false, idempotent: false },
+  waits: false,
+  localOnly: false,
+  input: z.strictObject({
+    session_id: sessionId,
+    message: bodyField.describe("The text."),
+    priority: z.enum(["normal", "urgent"]).default("normal").describe("urgent goes before normal ones in each queue."),
+    expires_in_s: z.number().positive().max(31_536_000).optional().describe("Not delivered after this many seconds."),
+    idempotency_key: idempotencyKey,
+  }),
+  output: z.looseObject({ session_id: z.string(), messages: z.array(messageView) }),
+  run(call, input) {
+    const { house, principal } = call;
+    const session = requireSession(house, principal, input.session_id);
+    const recipients = house.registry.agents(session.session_id).filter((row) => row.agent_id !== principal.agentId);
+    const receipts = recipients.map((agent) => {
+      const { message: body, priority, expires_in_s } = input;
+      return renderMessage(acceptMessage(call, agent, { body, priority, expiresInS: expires_in_s ?? null }), principal);
+    });
+    call.note({ recipients: receipts.length });
+    return { target: session.session_id, answer: { session_id: session.session_id, messages: receipts } };
+  },
+});
+
+const LISTED_DEFAULT = 100;
+
+export const listMessages = defineCommand({
+  name: "list_messages",
+  title: "List messages",
+  description:
+    "Receipts of a session's or an agent's messages, oldest first; without states the dead letters: those that failed, expired or are " +
+    "unknown. Send one of them again with resend_message.",
+  level: "LOW",
+  effect: { readOnly: true, destructive: false, idempotent: true },
+  waits: false,
+  localOnly: false,
+  input: z.strictObject({
+    session_id: sessionId.optional(),
+    agent_id: agentId.optional(),
+    states: z.array(z.enum(MESSAGE_STATES)).min(1).default(["failed", "expired", "unknown"]),
+    limit: z.number().int().min(1).max(1_000).default(LISTED_DEFAULT),
+    cursor: z.string().regex(/^\d{1,15}$/, "a cursor is what next_cursor was").optional(),
+  }),
+  output: z.looseObject({ messages: z.array(messageView), next_cursor: z.string().nullable() }),
+  run({ house, principal }, input) {
+    const agents = input.agent_id === undefined ? visibleAgents(house, principal, input.session_id) : [requireAgent(house, principal, input.agent_id)];
+    const rows = house.mailbox.list({
+      agentIds: agents.map((row) => row.agent_id),
+      states: input.states,
+      afterSeq: Number(input.cursor ?? 0),
+      limit: input.limit + 1,
+    });
+    const page = rows.slice(0, input.limit);
+    const next_cursor = rows.length > page.length ? String(page.at(-1)?.seq) : null;
+    return { target: null, answer: { messages: page.map((row) => renderMessage(row, principal)), next_cursor } };
+  },
+});
+
+export const resendMessage = defineCommand({
+  name: "resend_message",
+  title: "Send a dead letter again",
+  description:
+    "Queues the text of a message that failed, expired, was cancelled or is unknown as a new message. An unknown one may have arrived: look at " +
+    "the agent's transcript first.",
+  level: "MEDIUM",
+  effect: { readOnly: false, destructive: false, idempotent: false },
+  waits: false,
+  localOnly: false,
+  input: z.strictObject({ message_id: messageId, idempotency_key: idempotencyKey }),
+  output: messageView,
+  run(call, input) {
+    const { house, principal } = call;
+    const dead = requireMessage(call, input.message_id);
+    if (!["failed", "expired", "cancelled", "unknown"].includes(dead.state)) {
+      throw new SignalboxError("conflict", `The message is ${dead.state}.`, "Only a message that was not delivered is sent again.");
+    }
+    const agent = requireAgent(house, principal, dead.agent_id);
+    const task = dead.task_id === null ? null : { id: dead.task_id, title: dead.task_title };
+    const row = acceptMessage(call, agent, { body: dead.body, priority: dead.priority, task });
+    call.note({ resent: dead.message_id });
+    return { target: row.message_id, answer: renderMessage(row, principal) };
+  },
+});
+
+function visibleAgents(house: House, principal: Call["principal"], session: string | undefined): AgentRow[] {
+  if (session !== undefined) return house.registry.agents(requireSession(house, principal, session).session_id);
+  return house.registry.agents().filter((row) => maySee(principal, row.session_id));
+}
+
 /** Puts a message into the agent's queue, inside the caller's transaction. */
 export function acceptMessage(
   call: Call,
@@ -133,6 +231,7 @@ export function acceptMessage(
     );
   }
   const sender = principal.agentId === null ? undefined : house.registry.agent(principal.agentId);
+  const hops = principal.agentId === null ? 0 : hopsFrom(house, principal.agentId, principal.actor, agent.agent_id);
   const row = house.mailbox.add(
     {
       message_id: house.ids.message(),
@@ -143,6 +242,7 @@ export function acceptMessage(
       task_id: message.task?.id ?? null,
       task_title: message.task?.title ?? null,
       priority: message.priority ?? "normal",
+      hops,
       expires_at: message.expiresInS == null ? null : now + message.expiresInS * 1_000,
     },
     now,
@@ -150,6 +250,15 @@ export function acceptMessage(
   call.note({ message: row.message_id, agent: agent.agent_id, bytes: Buffer.byteLength(message.body), priority: row.priority });
   call.ring("message", row.message_id);
   return row;
+}
+
+/** Refuses what would be too much between two agents; see traffic.ts. */
+function hopsFrom(house: House, sender: AgentId, actor: string, recipient: AgentId): number {
+  const working = house.mailbox.inState(sender, "delivered").map((row) => row.hops);
+  return admitFromAgent({
+    recent: house.mailbox.recentFrom(actor, recipient, house.clock.now() - RATE_WINDOW_MS).count,
+    cause: working.length === 0 ? null : Math.max(...working),
+  });
 }
 
 function requireMessage(call: Call, id: string): MessageRow {

@@ -10,7 +10,7 @@ import {
   waitForAgent,
 } from "./agents.ts";
 import type { Spec } from "./execute.ts";
-import { cancelMessage, getMessage, sendMessage } from "./messages.ts";
+import { broadcastMessage, cancelMessage, getMessage, listMessages, resendMessage, sendMessage } from "./messages.ts";
 import { createSession, deleteSession } from "./sessions.ts";
 import { getAuditLog, getSessionStatus, readAgent } from "./status.ts";
 import { createToken, revokeToken } from "./tokens.ts";
@@ -24,6 +24,9 @@ export const COMMAND_TABLE: readonly Spec[] = [
   sendMessage,
   getMessage,
   cancelMessage,
+  broadcastMessage,
+  listMessages,
+  resendMessage,
   clearConversation,
   startConversation,
   readAgent,

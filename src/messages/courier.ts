@@ -13,7 +13,7 @@ import type { Log } from "../kernel/log.ts";
 import type { Serial } from "../kernel/serial.ts";
 import type { Database } from "../storage/database.ts";
 import { resolveLate, type Step } from "./delivery.ts";
-import { compose, markerOf, messageIdIn } from "./envelope.ts";
+import { compose, isOurs, markerOf, messageIdIn } from "./envelope.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
 
 /** The hook follows the Enter within 14-100 ms, tens of ms more for a megabyte (measured); later than this is late. */
@@ -21,6 +21,10 @@ const CONFIRM_MS = 2_000;
 /** A turn's Stop hook comes 45-66 ms before the session file says idle (measured). A turn that went idle without one for
  *  this long was interrupted or failed, and the transcript (flushed within 120 ms) says which. */
 const TURN_GRACE_MS = 1_000;
+
+/** A person who has not touched a draft for this long is reading or away; before, it is theirs to finish. */
+const DRAFT_QUIET_MS = 3_000;
+const REDRAW_MS = 60;
 
 export type GateAnswer = { is: "pass" } | { is: "block"; reason: string };
 
@@ -61,6 +65,8 @@ export function createCourier(deps: {
   /** Human key counts at the time of our keys: the box is ours only while the count stands still. */
   const keysAtWrite = new Map<MessageId, number>();
   const graces = new Map<AgentId, Timer>();
+  const lastTyped = new Map<AgentId, { messageId: MessageId; terminal: Line["terminal"]; viewerInputs: number }>();
+  const drafts = new Map<AgentId, { draft: string; viewerInputs: number; sinceMs: number }>();
   const pumping = new Set<AgentId>();
   let expiryTimer: Timer | null = null;
   let isDetached = false;
@@ -109,9 +115,13 @@ export function createCourier(deps: {
     expireDue();
     const message = mailbox.next(agentId);
     if (line === null || message === undefined || mailbox.inState(agentId, "sending").length > 0) return;
+    // The turn before has not been judged yet; its grace rings again.
+    if (mailbox.inState(agentId, "delivered").length > 0) return;
     if (line.state !== "ready" || line.terminal !== before.terminal) return;
-    // A draft or a dialog: the run keeps watching the screen and rings when it has gone.
-    if (reading.promptBox !== "empty" || reading.dialog !== null) return;
+    // A dialog, or no box at all: the run keeps watching the screen and rings when that has changed.
+    if (reading.promptBox === "absent" || reading.dialog !== null) return;
+    if (reading.promptBox === "draft") return void (await clearTheWay(agentId, line, reading.draft, viewerInputs));
+    drafts.delete(agentId);
     const leased = move(message, "sending", {
       sent_at: clock.now(),
       channel: "prompt",
@@ -121,14 +131,9 @@ export function createCourier(deps: {
     if (!leased) return;
     keysAtWrite.set(message.message_id, viewerInputs);
     arm(message);
-    const letter = compose({
-      messageId: message.message_id,
-      senderLabel: message.sender_label,
-      task: message.task_id === null ? null : { id: message.task_id, title: message.task_title },
-      body: message.body,
-    });
+    lastTyped.set(agentId, { messageId: message.message_id, terminal: line.terminal, viewerInputs });
     try {
-      await line.terminal.write(line.kind.submitKeys(letter), { ifViewerInputs: viewerInputs });
+      await line.terminal.write(line.kind.submitKeys(letterOf(message)), { ifViewerInputs: viewerInputs });
     } catch (error) {
       const code = error instanceof SignalboxError ? error.code : null;
       // `conflict`: a person typed in between and nothing was written. Anything else may have been written in part.
@@ -136,6 +141,39 @@ export function createCourier(deps: {
       log.info("courier.write_refused", { message: message.message_id, code });
     }
   };
+
+  /** Something stands in the box. Our own leftovers are removed; a person's draft is put aside once it has been left alone
+   *  for a while, and comes back after our submit. Either way the queue is looked at again afterwards. */
+  const clearTheWay = async (agentId: AgentId, line: Line, draft: string, viewerInputs: number): Promise<void> => {
+    const { keys } = line.kind;
+    const last = lastTyped.get(agentId);
+    const id = messageIdIn(draft) ?? last?.messageId ?? null;
+    const ours = id === null ? undefined : mailbox.get(id);
+    const untouched = last !== undefined && last.terminal === line.terminal && last.viewerInputs === viewerInputs;
+    if (ours !== undefined && isOurs(draft, letterOf(ours), untouched)) {
+      await line.terminal.write(keys.clearLine.repeat(2 + 2 * draft.split("\n").length), { ifViewerInputs: viewerInputs });
+      return ringSoon(agentId);
+    }
+    const seen = drafts.get(agentId);
+    const isSame = seen?.draft === draft && seen.viewerInputs === viewerInputs;
+    if (!isSame) drafts.set(agentId, { draft, viewerInputs, sinceMs: clock.monotonicMs() });
+    if (keys.stash === null) return;
+    const quietMs = isSame ? clock.monotonicMs() - seen.sinceMs : 0;
+    if (quietMs < DRAFT_QUIET_MS) return void clock.after(DRAFT_QUIET_MS - quietMs + 1, () => ring(agentId));
+    await line.terminal.write(keys.stash, { ifViewerInputs: viewerInputs });
+    ringSoon(agentId);
+  };
+
+  /** The program needs a moment to draw what our keys did. */
+  const ringSoon = (agentId: AgentId) => void clock.after(REDRAW_MS, () => ring(agentId));
+
+  const letterOf = (message: MessageRow): string =>
+    compose({
+      messageId: message.message_id,
+      senderLabel: message.sender_label,
+      task: message.task_id === null ? null : { id: message.task_id, title: message.task_title },
+      body: message.body,
+    });
 
   const arm = (message: Pick<MessageRow, "message_id">) => {
     deadlines.get(message.message_id)?.cancel();
@@ -217,19 +255,26 @@ export function createCourier(deps: {
       return closeSilentTurns(agentId, (row) => row.generation !== generation);
     }
     const state = lines.stateOf(agentId);
-    if (state === "working" || state === "waiting" || state === "starting") {
-      graces.get(agentId)?.cancel();
-      graces.delete(agentId);
-      return;
-    }
+    // The prompt was idle and another turn has begun: whatever had been delivered belongs to the turn before.
+    if (state === "working" || state === "waiting" || state === "starting") return endGrace(agentId);
     if (graces.has(agentId) || delivered.length === 0) return;
     graces.set(
       agentId,
       clock.after(TURN_GRACE_MS, () => {
         graces.delete(agentId);
         closeSilentTurns(agentId, () => true);
+        ring(agentId);
       }),
     );
+  };
+
+  /** Judges a turn that went idle in silence now, because the next one is about to be confused with it. */
+  const endGrace = (agentId: AgentId) => {
+    const grace = graces.get(agentId);
+    if (grace === undefined) return;
+    grace.cancel();
+    graces.delete(agentId);
+    closeSilentTurns(agentId, () => true);
   };
 
   const closeSilentTurns = (agentId: AgentId, which: (row: MessageRow) => boolean) => {
@@ -288,6 +333,7 @@ export function createCourier(deps: {
   return {
     ring,
     gate(agentId, prompt) {
+      endGrace(agentId);
       const id = messageIdIn(prompt);
       if (id === null) return { is: "pass" };
       const row = mailbox.get(id);

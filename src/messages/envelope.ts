@@ -50,6 +50,14 @@ export function messageIdIn(prompt: string): MessageId | null {
   return match === null ? null : (match[1] as MessageId);
 }
 
+/** Whether what stands in a prompt box is nothing but (a part of) the letter. The box breaks lines where it likes and may show
+ *  a placeholder for a long paste; the placeholder counts only where nobody else has touched the box. */
+export function isOurs(draft: string, letter: string, isUntouched: boolean): boolean {
+  const dense = (text: string) => text.replace(/\s+/gu, "");
+  if (dense(draft) !== "" && dense(letter).includes(dense(draft))) return draft.includes("[signalbox ") || isUntouched;
+  return isUntouched && /^\[pasted text #\d+[^\]]*\]$/iu.test(draft.trim());
+}
+
 /** True when nothing would be left to read after cleaning. */
 export function isBlank(text: string): boolean {
   return sanitise(text).trim() === "";

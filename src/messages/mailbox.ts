@@ -18,6 +18,8 @@ export interface MessageRow {
   task_id: string | null;
   task_title: string | null;
   priority: "normal" | "urgent";
+  /** How many agents in a row have answered one another to bring this about; 0 for what a person sent. */
+  hops: number;
   state: MessageState;
   accepted_at: number;
   expires_at: number | null;
@@ -37,7 +39,16 @@ export interface MessageRow {
 
 export type NewMessage = Pick<
   MessageRow,
-  "message_id" | "agent_id" | "sender" | "sender_label" | "body" | "task_id" | "task_title" | "priority" | "expires_at"
+  | "message_id"
+  | "agent_id"
+  | "sender"
+  | "sender_label"
+  | "body"
+  | "task_id"
+  | "task_title"
+  | "priority"
+  | "hops"
+  | "expires_at"
 >;
 
 export type MessagePatch = Partial<
@@ -65,6 +76,9 @@ export interface Mailbox {
   inState(agentId: AgentId, state: MessageState): MessageRow[];
   /** How many messages have no verdict and were not delivered yet. */
   waiting(agentId: AgentId): number;
+  /** How many this sender has had accepted for this agent since `sinceMs`, and the body of the last one. */
+  recentFrom(sender: string, agentId: AgentId, sinceMs: number): { count: number; lastBody: string | null };
+  list(filter: { agentIds: readonly AgentId[]; states: readonly MessageState[]; afterSeq: number; limit: number }): MessageRow[];
   agentsWithOpenMessages(): AgentId[];
   /** True when the message was in a state that may move there, and has moved. False: somebody else was first. */
   move(id: MessageId, to: MessageState, patch: MessagePatch): boolean;
@@ -78,8 +92,8 @@ export function createMailbox(db: Database): Mailbox {
     get,
     add(message, now) {
       db.run(
-        `INSERT INTO messages (message_id, agent_id, sender, sender_label, body, task_id, task_title, priority, state,
-           accepted_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)`,
+        `INSERT INTO messages (message_id, agent_id, sender, sender_label, body, task_id, task_title, priority, hops, state,
+           accepted_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)`,
         [
           message.message_id,
           message.agent_id,
@@ -89,6 +103,7 @@ export function createMailbox(db: Database): Mailbox {
           message.task_id,
           message.task_title,
           message.priority,
+          message.hops,
           now,
           message.expires_at,
         ],
@@ -109,6 +124,22 @@ export function createMailbox(db: Database): Mailbox {
         "SELECT count(*) AS count FROM messages WHERE agent_id = ? AND state IN ('queued', 'sending')",
         [agentId],
       )?.count ?? 0,
+    recentFrom(sender, agentId, sinceMs) {
+      const found = db.get<{ count: number; lastBody: string | null }>(
+        `SELECT count(*) AS count, (SELECT body FROM messages WHERE sender = ? AND agent_id = ? ORDER BY seq DESC LIMIT 1) AS lastBody
+         FROM messages WHERE sender = ? AND agent_id = ? AND accepted_at > ?`,
+        [sender, agentId, sender, agentId, sinceMs],
+      );
+      return found ?? { count: 0, lastBody: null };
+    },
+    list({ agentIds, states, afterSeq, limit }) {
+      const marks = (values: readonly string[]) => values.map(() => "?").join(", ");
+      return db.all<MessageRow>(
+        `SELECT * FROM messages WHERE agent_id IN (${marks(agentIds)}) AND state IN (${marks(states)}) AND seq > ?
+         ORDER BY seq LIMIT ?`,
+        [...agentIds, ...states, afterSeq, limit],
+      );
+    },
     agentsWithOpenMessages: () =>
       db
         .all<{ agent_id: AgentId }>(

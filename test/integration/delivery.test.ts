@@ -112,6 +112,18 @@ describe("while the line is not clear", () => {
     expect(prompts(house)).toEqual(["half a thought", `[signalbox ${receipt.message_id} from operator]\nfrom outside`]);
   });
 
+  it("a draft that was left alone is put aside, the message delivered, and the draft is back afterwards", async () => {
+    const house = await startHouse();
+    const { agent } = await withAgent(house);
+    const line = house.house.supervisor.line(agent.agent_id);
+    await line?.terminal.write("unfinished");
+    await until(async () => (await line?.look())?.reading.promptBox === "draft");
+    const receipt = await send(house, agent.agent_id, "from outside", { wait_for: "processed" });
+    expect(receipt.state).toBe("processed");
+    expect(prompts(house)).toEqual([`[signalbox ${receipt.message_id} from operator]\nfrom outside`]);
+    await until(async () => (await line?.look())?.reading.draft.trim() === "unfinished");
+  });
+
   it("a trust dialog keeps messages queued until a person decides", async () => {
     const house = await startHouse({ script: { startup: { dialogs: ["trust"] } } });
     const { agent } = await withAgent(house, { initial_message: "first" });
@@ -173,6 +185,19 @@ describe("when something is lost on the way", () => {
     expect(await house.call("interrupt_agent", { agent_id: agent.agent_id })).toMatchObject({ state: "ready" });
     const end = await house.call("get_message", { message_id: receipt.message_id, wait_for: "processed" });
     expect(end).toMatchObject({ state: "processed", reply: null, failure: { code: "interrupted" } });
+  });
+
+  it("an interrupted message never gets the answer of the turn after it", async () => {
+    const house = await startHouse({ script: { rules: [{ match: { contains: "for ever" }, actions: [{ hang: true }] }] } });
+    const { agent } = await withAgent(house);
+    const first = await send(house, agent.agent_id, "think for ever", { wait_for: "delivered" });
+    const second = await send(house, agent.agent_id, "and now?");
+    await house.call("interrupt_agent", { agent_id: agent.agent_id });
+    const ends = await Promise.all(
+      [first, second].map((one) => house.call("get_message", { message_id: one.message_id, wait_for: "processed" })),
+    );
+    expect(ends[0]).toMatchObject({ reply: null, failure: { code: "interrupted" } });
+    expect(ends[1]).toMatchObject({ reply: expect.stringContaining("and now?"), failure: null });
   });
 
   it("an API failure ends the message as processed with the error", async () => {

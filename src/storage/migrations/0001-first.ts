@@ -56,6 +56,7 @@ export const migration0001 = {
       task_id TEXT,
       task_title TEXT,
       priority TEXT NOT NULL,
+      hops INTEGER NOT NULL,
       state TEXT NOT NULL,
       accepted_at INTEGER NOT NULL,
       expires_at INTEGER,
@@ -72,6 +73,7 @@ export const migration0001 = {
       failure_message TEXT
     ) STRICT;
     CREATE INDEX messages_open ON messages (agent_id, state, seq);
+    CREATE INDEX messages_by_sender ON messages (sender, agent_id, accepted_at);
 
     CREATE TABLE tokens (
       id TEXT PRIMARY KEY,

@@ -58,7 +58,8 @@ export const scripted: AgentKind = {
     const steps = option - selected;
     return (steps < 0 ? UP : DOWN).repeat(Math.abs(steps)) + ENTER;
   },
-  keys: { enter: ENTER, interrupt: "\x1b" },
+  draftKeys: (text) => `\x1b[200~${text}\x1b[201~`,
+  keys: { enter: ENTER, interrupt: "\x1b", clearLine: "\x15", stash: "\x13" },
   answers,
 };
 
