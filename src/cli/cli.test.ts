@@ -117,6 +117,13 @@ describe("every verb is one call", () => {
     ],
     ["message get msg_1 --wait processed", "get_message", { message_id: "msg_1", wait_for: "processed" }],
     ["message cancel msg_1", "cancel_message", { message_id: "msg_1" }],
+    ["message resend msg_1", "resend_message", { message_id: "msg_1" }],
+    ["message broadcast api stop", "broadcast_message", { session_id: "ses_a", message: "stop" }],
+    [
+      "message list --agent Agent_1 --session api --state failed expired --limit 2",
+      "list_messages",
+      { agent_id: "agt_1", session_id: "ses_a", states: ["failed", "expired"], limit: 2 },
+    ],
     ["audit --limit 5", "get_audit_log", { limit: 5 }],
     ["audit log --actor local --tool create_agent", "get_audit_log", { actor: "local", tool: "create_agent" }],
     [
@@ -211,6 +218,22 @@ describe("what is printed", () => {
     const { out } = await cli(["audit"]);
     expect(out.split("\n")[0]).toMatch(/^SEQ +AT +ACTOR +ROLE +TOOL +TARGET +OUTCOME/);
     expect(out).toContain("--cursor 1");
+  });
+
+  test("messages are a table", async () => {
+    const failure = { code: "agent_deleted", message: "gone" };
+    const message = {
+      message_id: "msg_1",
+      agent_id: "agt_1",
+      state: "failed",
+      accepted_at: "2026-01-01T00:00:00Z",
+      failure,
+    };
+    daemon.answers.list_messages = () => ({ messages: [message], next_cursor: null });
+    expect((await cli(["message", "list"])).out).toBe(
+      "MESSAGE ID  AGENT ID  STATE   ACCEPTED AT           FAILURE\n" +
+        "msg_1       agt_1     failed  2026-01-01T00:00:00Z  code: agent_deleted, message: gone\n",
+    );
   });
 
   test("a wait that came to nothing is exit 1, with the receipt still on stdout", async () => {

@@ -1,4 +1,4 @@
-// A command's answer for a person. Three answers have a form of their own; all others are their fields, one a line.
+// A command's answer for a person. Some answers have a form of their own; all others are their fields, one a line.
 
 import { levelWords, renderStatus, type Status } from "./status.ts";
 import { type Cell, clean, cleanLine, type Looks, paint, table } from "./text.ts";
@@ -12,6 +12,9 @@ export function renderAnswer(command: string, result: Record<string, unknown>, l
       return `${clean(String(result.text ?? "")).trimEnd()}\n`;
     case "get_audit_log":
       return renderAuditLog(result, looks);
+    case "list_messages":
+    case "broadcast_message":
+      return renderMessages(result, looks);
     default:
       return renderFields(result, looks);
   }
@@ -40,17 +43,35 @@ function inWords(name: string, value: unknown): string {
   );
 }
 
+function renderMessages({ messages, next_cursor }: Record<string, unknown>, looks: Looks): string {
+  const columns = ["message_id", "agent_id", "state", "accepted_at", "failure"];
+  const isTrouble = (column: string, value: unknown) =>
+    column === "state" && ["failed", "expired", "unknown"].includes(String(value));
+  return renderPage({ columns, rows: messages, nextCursor: next_cursor, isTrouble }, looks);
+}
+
 function renderAuditLog({ entries, next_cursor }: Record<string, unknown>, looks: Looks): string {
   const columns = ["seq", "at", "actor", "role", "tool", "target", "outcome", "detail"];
-  const heads = columns.map((text): Cell => ({ text: text.toUpperCase(), colour: "dim" }));
-  const rows = (Array.isArray(entries) ? (entries as Record<string, unknown>[]) : []).map((entry) =>
-    columns.map(
-      (column): Cell => ({
-        text: column === "detail" ? inWords(column, entry.detail ?? "") : cleanLine(String(entry[column] ?? "-")),
-        colour: column === "outcome" && entry.outcome !== "ok" ? "yellow" : null,
-      }),
-    ),
-  );
-  const more = typeof next_cursor === "string" ? [`more: --cursor ${cleanLine(next_cursor)}`] : [];
-  return `${[...table(looks, [heads, ...rows]), ...more].join("\n")}\n`;
+  const isTrouble = (column: string, value: unknown) => column === "outcome" && value !== "ok";
+  return renderPage({ columns, rows: entries, nextCursor: next_cursor, isTrouble }, looks);
+}
+
+interface Page {
+  /** The roomiest last. */
+  columns: readonly string[];
+  rows: unknown;
+  nextCursor: unknown;
+  isTrouble: (column: string, value: unknown) => boolean;
+}
+
+function renderPage({ columns, rows, nextCursor, isTrouble }: Page, looks: Looks): string {
+  const heads = columns.map((text): Cell => ({ text: text.toUpperCase().replaceAll("_", " "), colour: "dim" }));
+  const cellOf = (column: string, value: unknown): Cell => ({
+    text: inWords(column, value ?? "-"),
+    colour: isTrouble(column, value) ? "yellow" : null,
+  });
+  const list = Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
+  const body = list.map((row) => columns.map((column) => cellOf(column, row[column])));
+  const more = typeof nextCursor === "string" ? [`more: --cursor ${cleanLine(nextCursor)}`] : [];
+  return `${[...table(looks, [heads, ...body]), ...more].join("\n")}\n`;
 }

@@ -61,7 +61,9 @@ export function whyNotReached(given: Given, result: Record<string, unknown>): Si
 
 async function inputOf({ verb, given, link, io, cwd }: VerbCall): Promise<Record<string, unknown>> {
   const input: Record<string, unknown> = {};
-  const read = (kind: ValueKind, value: string) => readValue(kind, value, { link, io, cwd, session: given.session });
+  const within = given.session ?? given.flags.session_id;
+  const session = typeof within === "string" ? within : undefined;
+  const read = (kind: ValueKind, value: string) => readValue(kind, value, { link, io, cwd, session });
   for (const [index, word] of verb.words.entries()) {
     const value = given.words[index];
     if (value !== undefined) input[word.field] = await read(word.kind, value);

@@ -44,6 +44,12 @@ const MESSAGE_ID: Word = {
   help: "message id, as `send` printed it",
   kind: "text",
 };
+const BODY: Word = {
+  name: "TEXT",
+  field: "message",
+  help: "the message; - reads it from standard input",
+  kind: "body",
+};
 
 const FORCE: Flag = { flags: "--force", field: "force", help: "go on although work would be lost" };
 const WAIT_S: Flag = { flags: "--wait-s <seconds>", field: "wait_s", help: "how long to wait", kind: "number" };
@@ -51,6 +57,18 @@ const KEY: Flag = {
   flags: "--idempotency-key <key>",
   field: "idempotency_key",
   help: "the same key does it only once",
+};
+const PRIORITY: Flag = {
+  flags: "--priority <priority>",
+  field: "priority",
+  help: "place in the queue",
+  choices: ["normal", "urgent"],
+};
+const EXPIRES: Flag = {
+  flags: "--expires-in-s <seconds>",
+  field: "expires_in_s",
+  help: "not delivered after this time",
+  kind: "number",
 };
 const FIRST_MESSAGE: Flag = {
   flags: "--message <text>",
@@ -82,21 +100,13 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     path: ["send"],
     also: [["message", "send"]],
     summary: "queue a message for an agent; it is typed when the line is clear",
-    words: [
-      AGENT,
-      { name: "TEXT", field: "message", help: "the message; - reads it from standard input", kind: "body" },
-    ],
+    words: [AGENT, BODY],
     flags: [
       WAIT_FOR,
       WAIT_S,
       { flags: "--task <id>", field: "task_id", help: "the task of TODO.md it is about" },
-      { flags: "--priority <priority>", field: "priority", help: "place in the queue", choices: ["normal", "urgent"] },
-      {
-        flags: "--expires-in-s <seconds>",
-        field: "expires_in_s",
-        help: "not delivered after this time",
-        kind: "number",
-      },
+      PRIORITY,
+      EXPIRES,
       { flags: "--no-adder-plus", field: "adder_plus", help: "without the task in the message's header" },
       KEY,
     ],
@@ -220,6 +230,35 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: "what became of a message",
     words: [MESSAGE_ID],
     flags: [WAIT_FOR, WAIT_S],
+  },
+  list_messages: {
+    path: ["message", "list"],
+    summary: "messages and their states; without --state those that never arrived",
+    words: [],
+    flags: [
+      { flags: "--agent <agent>", field: "agent_id", help: "only to this agent", kind: "agent" },
+      { flags: "--session <session>", field: "session_id", help: "only within this session", kind: "session" },
+      {
+        flags: "--state <states...>",
+        field: "states",
+        help: "only in these states",
+        choices: ["queued", "sending", "delivered", "processed", "failed", "expired", "cancelled", "unknown"],
+      },
+      { flags: "--limit <n>", field: "limit", help: "at most this many", kind: "number" },
+      { flags: "--cursor <cursor>", field: "cursor", help: "continue a page" },
+    ],
+  },
+  resend_message: {
+    path: ["message", "resend"],
+    summary: "send a message that never arrived again",
+    words: [MESSAGE_ID],
+    flags: [KEY],
+  },
+  broadcast_message: {
+    path: ["message", "broadcast"],
+    summary: "queue a message for every agent of a session",
+    words: [SESSION, BODY],
+    flags: [PRIORITY, EXPIRES, KEY],
   },
   cancel_message: {
     path: ["message", "cancel"],
