@@ -120,6 +120,16 @@ it("leaves no work marked as undone", () => {
   expect(files.filter(({ text }) => marks.test(text)).map(({ path }) => path)).toEqual([]);
 });
 
+it("locks every platform's optional packages, so that `npm ci` works on all of them", () => {
+  const lock: { packages: Record<string, { optionalDependencies?: Record<string, string> }> } = JSON.parse(
+    readFileSync(join(root, "package-lock.json"), "utf8"),
+  );
+  const missing = Object.values(lock.packages)
+    .flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
+    .filter((name) => lock.packages[`node_modules/${name}`] === undefined);
+  expect(missing, "run: node scripts/complete-lock.mjs").toEqual([]);
+});
+
 function isAllowed(room: string, target: string): boolean {
   const other = roomOf(target);
   return other === room || (rooms.get(room)?.imports.includes(other) ?? false);
