@@ -134,7 +134,9 @@ export interface AgentKind {
   /** A hook's payload in shared words. Unknown events are `nothing`. */
   translate(payload: unknown): HookReport;
   readScreen(screen: Screen): ScreenReading;
-  /** Keys that put `text` into an empty prompt box and submit it, in one piece. `text` is already sanitised. */
+  /** The text as it is really typed: what the program would expand or execute inside it is defused. */
+  typed(text: string): string;
+  /** Keys that put `typed(text)` into an empty prompt box and submit it, in one piece. `text` is already sanitised. */
   submitKeys(text: string): string;
   /** Keys that put `text` into an empty prompt box and leave it there. */
   draftKeys(text: string): string;

@@ -13,7 +13,7 @@ import type { Log } from "../kernel/log.ts";
 import type { Serial } from "../kernel/serial.ts";
 import type { Database } from "../storage/database.ts";
 import { resolveLate, type Step } from "./delivery.ts";
-import { compose, isOurs, markerOf, messageIdIn } from "./envelope.ts";
+import { compose, isOurs, markerOf, messageIdIn, sanitise, wordsAround } from "./envelope.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
 
 /** The hook follows the Enter within 14-100 ms, tens of ms more for a megabyte (measured); later than this is late. */
@@ -25,6 +25,8 @@ const TURN_GRACE_MS = 1_000;
 /** A person who has not touched a draft for this long is reading or away; before, it is theirs to finish. */
 const DRAFT_QUIET_MS = 3_000;
 const REDRAW_MS = 60;
+/** A box that will not empty is left to its person. */
+const CLEARS_MAX = 5;
 
 export type GateAnswer = { is: "pass" } | { is: "block"; reason: string };
 
@@ -66,6 +68,8 @@ export function createCourier(deps: {
   const keysAtWrite = new Map<MessageId, number>();
   const graces = new Map<AgentId, Timer>();
   const lastTyped = new Map<AgentId, { messageId: MessageId; terminal: Line["terminal"]; viewerInputs: number }>();
+  /** A person's words that are to stand in the box again once it has been cleared. */
+  const restores = new Map<AgentId, { words: string; tries: number }>();
   const drafts = new Map<AgentId, { draft: string; viewerInputs: number; sinceMs: number }>();
   const pumping = new Set<AgentId>();
   let expiryTimer: Timer | null = null;
@@ -122,6 +126,12 @@ export function createCourier(deps: {
     if (reading.promptBox === "absent" || reading.dialog !== null) return;
     if (reading.promptBox === "draft") return void (await clearTheWay(agentId, line, reading.draft, viewerInputs));
     drafts.delete(agentId);
+    const restore = restores.get(agentId);
+    if (restore !== undefined) {
+      restores.delete(agentId);
+      await line.terminal.write(line.kind.draftKeys(sanitise(restore.words)), { ifViewerInputs: viewerInputs });
+      return ringSoon(agentId);
+    }
     const leased = move(message, "sending", {
       sent_at: clock.now(),
       channel: "prompt",
@@ -149,6 +159,13 @@ export function createCourier(deps: {
     const last = lastTyped.get(agentId);
     const id = messageIdIn(draft) ?? last?.messageId ?? null;
     const ours = id === null ? undefined : mailbox.get(id);
+    const restore = restores.get(agentId);
+    if (restore !== undefined && restore.tries < CLEARS_MAX) {
+      restore.tries += 1;
+      await line.terminal.write(keys.clearLine.repeat(2 + 2 * draft.split("\n").length), { ifViewerInputs: viewerInputs });
+      return ringSoon(agentId);
+    }
+    restores.delete(agentId);
     const untouched = last !== undefined && last.terminal === line.terminal && last.viewerInputs === viewerInputs;
     if (ours !== undefined && isOurs(draft, letterOf(ours), untouched)) {
       await line.terminal.write(keys.clearLine.repeat(2 + 2 * draft.split("\n").length), { ifViewerInputs: viewerInputs });
@@ -294,6 +311,16 @@ export function createCourier(deps: {
     }
   };
 
+  /** A person's half-typed words and our letter became one prompt: the model gets neither, the person gets their words back
+   *  into the box, and the message returns to the queue. */
+  const sendBack = (row: MessageRow, around: { before: string; after: string }): GateAnswer => {
+    const words = [around.before, around.after].filter((part) => part !== "").join(" ");
+    restores.set(row.agent_id, { words, tries: 0 });
+    if (row.state === "sending") move(row, "queued", { channel: null });
+    ringSoon(row.agent_id);
+    return { is: "block", reason: "a person's draft ran into this message; the draft is put back and the message sent again" };
+  };
+
   const finishTurn = (agentId: AgentId, end: { reply: string | null; code: string | null; message: string | null }) => {
     for (const row of mailbox.inState(agentId, "delivered")) {
       move(row, "processed", {
@@ -337,7 +364,16 @@ export function createCourier(deps: {
       const id = messageIdIn(prompt);
       if (id === null) return { is: "pass" };
       const row = mailbox.get(id);
-      if (row === undefined || row.agent_id !== agentId) return { is: "block", reason: "signalbox sent no such message" };
+      const isOwn = row !== undefined && row.agent_id === agentId;
+      const kind = lines.line(agentId)?.kind;
+      const letter = isOwn ? letterOf(row) : markerOf(id);
+      const around = wordsAround(prompt, kind?.typed(letter) ?? letter, id);
+      // A person quoting a header speaks for themselves; a bare letter that we did not send now is a forgery or a repeat.
+      const isQuoted = around.before !== "" || (isOwn && around.after !== "");
+      if (!isOwn) return isQuoted ? { is: "pass" } : { is: "block", reason: "signalbox sent this agent no such message" };
+      const isAwaited = row.state === "sending" || row.state === "queued";
+      if (!isAwaited) return isQuoted ? { is: "pass" } : { is: "block", reason: `message ${id} was ${row.state} already` };
+      if (isQuoted) return sendBack(row, around);
       const isFirst = move(row, "delivered", { delivered_at: clock.now(), evidence: "UserPromptSubmit hook" });
       return isFirst ? { is: "pass" } : { is: "block", reason: `message ${id} was ${row.state} already` };
     },

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { MessageId } from "../kernel/ids.ts";
-import { compose, isBlank, markerOf, messageIdIn, oneLine, sanitise } from "./envelope.ts";
+import { compose, isBlank, isOurs, markerOf, messageIdIn, oneLine, sanitise, wordsAround } from "./envelope.ts";
 
 const id = "msg_0123456789abcdefghjkmnpqrs" as MessageId;
 const anyText = fc.string({ unit: "binary", maxLength: 200 });
@@ -56,6 +56,50 @@ describe("compose", () => {
 
   it("does not let a sender's name end the header", () => {
     expect(oneLine("x] y\n[z")).toBe("x) y (z");
+  });
+});
+
+describe("a submitted prompt", () => {
+  const tag = (inside: string) => `\n\n<pasted_content id="5ff6">\n${inside}\n</pasted_content id="5ff6">\n`;
+
+  it("that is the letter and nothing else has no words around it, however it was wrapped or trimmed", () => {
+    fc.assert(
+      fc.property(text, (body) => {
+        const whole = letter(body);
+        for (const prompt of [whole, tag(whole), whole.trimEnd(), whole.replaceAll("\n", " ")]) {
+          expect(wordsAround(prompt, whole, id)).toEqual({ before: "", after: "" });
+        }
+      }),
+    );
+  });
+
+  it("into which a person's words ran gives them back", () => {
+    const body = "please look at the importer";
+    expect(wordsAround(`half a thou${letter(body)}`, letter(body), id)).toEqual({ before: "half a thou", after: "" });
+    expect(wordsAround(`half ${tag(letter(body))} ght`, letter(body), id)).toEqual({ before: "half", after: "ght" });
+  });
+
+  it("of a long body still shows words after its end", () => {
+    const body = "lorem ipsum ".repeat(500);
+    expect(wordsAround(`${letter(body)}ght`, letter(body), id).after).toBe("ght");
+  });
+});
+
+describe("a draft in the box", () => {
+  const whole = letter("one two three");
+
+  it("is ours when it is a part of our letter, broken anywhere", () => {
+    expect(isOurs(whole.replaceAll(" ", "\n"), whole, false)).toBe(true);
+    expect(isOurs(`${whole} and more`, whole, true)).toBe(false);
+  });
+
+  it("that shows only a placeholder is ours only if nobody else has typed", () => {
+    expect(isOurs("[Pasted text #1 +12 lines]", whole, true)).toBe(true);
+    expect(isOurs("[Pasted text #1 +12 lines]", whole, false)).toBe(false);
+  });
+
+  it("with a person's word from our letter is still the person's", () => {
+    expect(isOurs("two", whole, false)).toBe(false);
   });
 });
 

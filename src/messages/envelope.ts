@@ -50,11 +50,35 @@ export function messageIdIn(prompt: string): MessageId | null {
   return match === null ? null : (match[1] as MessageId);
 }
 
+/** What a submitted prompt holds besides the letter: a person's half-typed words that an injection ran into, or a quotation
+ *  around the header. Empty strings: nothing. The program breaks lines, folds pastes and trims as it likes, so only clear words
+ *  before the header and after the letter's end count; where the end cannot be recognised, nothing is claimed. */
+export function wordsAround(prompt: string, letter: string, id: MessageId): { before: string; after: string } {
+  const plain = prompt.replace(PASTE_TAGS, "");
+  const start = plain.indexOf(markerOf(id));
+  if (start < 0) return { before: "", after: "" };
+  const tail = letter.replace(PASTE_TAGS, "").trimEnd().slice(-TAIL_CHARS).split(/\s+/u).filter((word) => word !== "");
+  // In a look-ahead, because in a repetitive body the last match may overlap the one before it.
+  const pattern = new RegExp(`(?=(${tail.map(escapePattern).join("\\s*")}))`, "gu");
+  const ends = [...plain.slice(start).matchAll(pattern)].map((match) => start + match.index + (match[1] ?? "").length);
+  const end = ends.at(-1) ?? plain.length;
+  return { before: plain.slice(0, start).trim(), after: plain.slice(end).trim() };
+}
+
+/** Claude Code wraps long pastes in these (measured on 2.1.330). */
+const PASTE_TAGS = /<\/?pasted_content id="[^"]*">/g;
+/** Enough of the end to be this letter's own; the header's id alone makes it so for short ones. */
+const TAIL_CHARS = 80;
+
+function escapePattern(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+}
+
 /** Whether what stands in a prompt box is nothing but (a part of) the letter. The box breaks lines where it likes and may show
  *  a placeholder for a long paste; the placeholder counts only where nobody else has touched the box. */
 export function isOurs(draft: string, letter: string, isUntouched: boolean): boolean {
   const dense = (text: string) => text.replace(/\s+/gu, "");
-  if (dense(draft) !== "" && dense(letter).includes(dense(draft))) return draft.includes("[signalbox ") || isUntouched;
+  if (dense(draft) !== "" && dense(letter).includes(dense(draft))) return dense(draft).includes("[signalboxmsg_") || isUntouched;
   return isUntouched && /^\[pasted text #\d+[^\]]*\]$/iu.test(draft.trim());
 }
 

@@ -124,6 +124,21 @@ describe("while the line is not clear", () => {
     await until(async () => (await line?.look())?.reading.draft.trim() === "unfinished");
   });
 
+  it("a person's words that ran into our paste come back to the box, and neither reaches the model merged", async () => {
+    const house = await startHouse({ script: { swallowEnters: 1 } });
+    const { agent } = await withAgent(house);
+    const line = house.house.supervisor.line(agent.agent_id);
+    const receipt = await send(house, agent.agent_id, "from outside");
+    await until(async () => (await line?.look())?.reading.promptBox === "draft");
+    // As in a terminal whose keys signalbox cannot count: typed behind our text, and submitted together with it.
+    await line?.terminal.write(" and mine\r");
+    await until(async () => (await line?.look())?.reading.draft.trim() === "and mine");
+    const end = await house.call("get_message", { message_id: receipt.message_id, wait_for: "processed" });
+    expect(end.state).toBe("processed");
+    expect(prompts(house)).toEqual([`[signalbox ${receipt.message_id} from operator]\nfrom outside`]);
+    await until(async () => (await line?.look())?.reading.draft.trim() === "and mine");
+  });
+
   it("a trust dialog keeps messages queued until a person decides", async () => {
     const house = await startHouse({ script: { startup: { dialogs: ["trust"] } } });
     const { agent } = await withAgent(house, { initial_message: "first" });
