@@ -164,9 +164,8 @@ async function checkSandbox(env: Env, world: World, daemon: Daemon): Promise<Che
   const detail = typeof said === "string" ? said : "no sandbox: agents run with your own rights";
   const hasTool =
     world.platform === "darwin" ? isExecutable("/usr/bin/sandbox-exec") : findOnPath("bwrap", env) !== null;
-  const nextStep = hasTool
-    ? "Give agents only directories whose loss you could bear, or run signalbox in a container."
-    : "Install bubblewrap (e.g. `apt install bubblewrap socat ripgrep`), which sandboxed levels need.";
+  const install = hasTool ? "" : " Sandboxed levels need bubblewrap (e.g. `apt install bubblewrap socat ripgrep`).";
+  const nextStep = `Give agents only directories whose loss you could bear, or run signalbox in a container.${install}`;
   return check("sandbox", false, false, detail, nextStep);
 }
 

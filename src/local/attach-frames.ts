@@ -31,12 +31,6 @@ export interface ViewerSink {
   exited(exit: { exitCode: number | null; signal: string | null } | null): void;
 }
 
-export interface AttachTarget {
-  agent_id: string;
-  cols: number;
-  rows: number;
-}
-
 /** Reads what a client asks to be attached to. Throws `invalid_input`. */
 export function parseAttachTarget(target: Record<string, unknown>): { agentId: string; size: Size } {
   const { agent_id, cols, rows } = target;
