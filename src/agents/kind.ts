@@ -62,7 +62,8 @@ export interface DialogSeen {
 /** What a hook tells us, in words every kind shares. */
 export type Signal =
   | { is: "prompt_submitted"; prompt: string }
-  | { is: "turn_ended"; reply: string | null; backgroundTasks: number }
+  /** `continued`: the turn had been prolonged by an answer to its last end. */
+  | { is: "turn_ended"; reply: string | null; backgroundTasks: number; continued?: boolean }
   | { is: "turn_failed"; error: string; reply: string | null }
   | { is: "dialog_opened"; dialog: DialogSeen }
   | { is: "tool_started"; tool: string }
@@ -157,6 +158,10 @@ export interface AgentKind {
     pass(): unknown;
     /** Hook answer that keeps a submitted prompt from the model. */
     blockPrompt(reason: string): unknown;
+    /** Hook answer to turn_ended that goes on with `text` as the next order; null where the program cannot. */
+    handOver(text: string): unknown | null;
+    /** Hook answer to tool_ended that puts `text` before the model in the running turn; null where the program cannot. */
+    note(text: string): unknown | null;
     /** Hook answer to dialog_opened; `option` is a label of the dialog or null for plain allow/deny. `payload` is the
      *  hook's own payload, because some questions are answered by returning their input filled in. */
     decide(payload: unknown, decision: { allow: boolean; option: string | null; reason: string | null }): unknown;

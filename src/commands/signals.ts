@@ -2,7 +2,8 @@
 // prompt is let through once, and the answer is given only after that is on disk.
 
 import { createHash } from "node:crypto";
-import type { AgentKind } from "../agents/kind.ts";
+import type { AgentKind, Signal } from "../agents/kind.ts";
+import type { AgentId } from "../kernel/ids.ts";
 import type { House } from "./house.ts";
 
 export interface HookPost {
@@ -31,8 +32,27 @@ export async function takeHook(house: House, post: HookPost): Promise<HookAnswer
       return { is: "answer", body: kind.answers.blockPrompt(verdict.reason) };
     }
   }
-  if (signal.is === "turn_ended") house.courier.turnEnded(row.agent_id, signal.reply);
-  if (signal.is === "turn_failed") house.courier.turnFailed(row.agent_id, signal.error);
+  const letter = takeTurn(house, kind, row.agent_id, signal);
   const answer = await house.supervisor.hook(row.agent_id, report, post.payload, post.gone);
-  return { is: "answer", body: answer ?? kind.answers.pass() };
+  return { is: "answer", body: letter ?? answer ?? kind.answers.pass() };
+}
+
+/** What a turn's own hooks mean for messages: the letter it carried has arrived, its messages are done, and the next letter may
+ *  travel in the answer. Gives back the answer that carries one, or null. */
+function takeTurn(house: House, kind: AgentKind, agentId: AgentId, signal: Signal): unknown | null {
+  const { courier } = house;
+  if (signal.is === "tool_started" || (signal.is === "turn_ended" && signal.continued)) courier.heard(agentId, "turn_end");
+  if (signal.is === "tool_started" || signal.is === "tool_ended" || signal.is === "turn_ended") courier.heard(agentId, "mid_turn");
+  if (signal.is === "turn_failed") courier.turnFailed(agentId, signal.error);
+  if (signal.is === "turn_ended") courier.turnEnded(agentId, signal.reply);
+  // Once per prolonged turn: programs cap how often a turn may be prolonged, and a person should get a word in.
+  if (signal.is === "turn_ended" && !signal.continued && kind.answers.handOver("") !== null) {
+    const letter = courier.offer(agentId, "turn_end");
+    return letter === null ? null : kind.answers.handOver(kind.typed(letter));
+  }
+  if (signal.is === "tool_ended" && kind.answers.note("") !== null) {
+    const letter = courier.offer(agentId, "mid_turn");
+    return letter === null ? null : kind.answers.note(kind.typed(letter));
+  }
+  return null;
 }

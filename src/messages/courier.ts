@@ -35,6 +35,11 @@ export interface Courier {
   ring(agentId: AgentId): void;
   /** The prompt an agent is about to take. Moves the message it carries to `delivered`, once; says whether it may pass. */
   gate(agentId: AgentId, prompt: string): GateAnswer;
+  /** A letter for a turn that has just ended or for one that runs (urgent ones only), leased to that channel; null when there
+   *  is none for it. The caller puts it into the hook's answer at once. */
+  offer(agentId: AgentId, channel: "turn_end" | "mid_turn"): string | null;
+  /** The model went on after an answer that carried a letter: it has it. */
+  heard(agentId: AgentId, channel: "turn_end" | "mid_turn"): void;
   /** The running turn ended by itself with this last text. */
   turnEnded(agentId: AgentId, reply: string | null): void;
   /** The running turn ended by a failure of the model's API. */
@@ -377,6 +382,22 @@ export function createCourier(deps: {
       const isFirst = move(row, "delivered", { delivered_at: clock.now(), evidence: "UserPromptSubmit hook" });
       return isFirst ? { is: "pass" } : { is: "block", reason: `message ${id} was ${row.state} already` };
     },
+    offer(agentId, channel) {
+      expireDue();
+      const line = lines.line(agentId);
+      const message = mailbox.next(agentId);
+      if (line === null || message === undefined || mailbox.inState(agentId, "sending").length > 0) return null;
+      if (!suits(message, channel)) return null;
+      const lease = { sent_at: clock.now(), channel, attempts: message.attempts + 1, generation: line.generation };
+      if (!move(message, "sending", lease)) return null;
+      arm(message);
+      return letterOf(message);
+    },
+    heard(agentId, channel) {
+      const sending = mailbox.inState(agentId, "sending")[0];
+      if (sending?.channel !== channel) return;
+      move(sending, "delivered", { delivered_at: clock.now(), evidence: "next hook of the turn" });
+    },
     turnEnded: (agentId, reply) => finishTurn(agentId, { reply, code: null, message: null }),
     turnFailed: (agentId, error) => finishTurn(agentId, { reply: null, code: "api_error", message: error }),
     conversationEnded: (agentId) =>
@@ -395,6 +416,13 @@ export function createCourier(deps: {
       expiryTimer?.cancel();
     },
   };
+}
+
+/** A person's orders are typed with a person's authority; what agents tell each other may come as a hook's feedback. A message
+ *  that had to be taken back from a channel once is typed. */
+function suits(message: MessageRow, channel: "turn_end" | "mid_turn"): boolean {
+  if (message.attempts > 0) return false;
+  return channel === "mid_turn" ? message.priority === "urgent" : message.sender.startsWith("agent:");
 }
 
 /** How a turn ended that ended without its hook. Null: it ended well and only the hook was lost. */

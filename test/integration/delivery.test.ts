@@ -165,6 +165,51 @@ describe("while the line is not clear", () => {
   });
 });
 
+describe("other channels than the prompt", () => {
+  it("hand a peer's message over in the moment the turn before ends", async () => {
+    const house = await startHouse({ script: { rules: [{ match: { contains: "slowly" }, actions: [{ delayMs: 400 }, { reply: "slow answer" }] }] } });
+    const { session, agent } = await withAgent(house);
+    const peer = await house.call("create_agent", { session_id: session.session_id, kind: "scripted" });
+    const asPeer = { role: "agent" as const, sessionId: session.session_id, agentId: peer.agent_id, actor: `agent:${peer.agent_id}` };
+    const first = await send(house, agent.agent_id, "slowly", { wait_for: "delivered" });
+    const second = await house.call("send_message_to_agent", { agent_id: agent.agent_id, message: "from a peer" }, asPeer);
+    const ends = await Promise.all(
+      [first, second].map((one) => house.call("get_message", { message_id: one.message_id, wait_for: "processed" })),
+    );
+    expect(ends[0]).toMatchObject({ reply: "slow answer", channel: "prompt" });
+    expect(ends[1]).toMatchObject({ channel: "turn_end", attempts: 1, reply: expect.stringContaining("from a peer") });
+    expect(house.oracle().filter((one) => one.event === "prompt").map((one) => one.via)).toEqual(["box", "stop_hook"]);
+  });
+
+  it("put an urgent note before the model while it works", async () => {
+    const house = await startHouse({
+      script: {
+        rules: [
+          {
+            match: { contains: "work" },
+            actions: [{ permission: { tool: "Bash", input: { command: "ls" } } }, { permission: { tool: "Bash", input: { command: "ls" } } }, { reply: "worked" }],
+          },
+        ],
+      },
+    });
+    const { agent } = await withAgent(house);
+    const first = await send(house, agent.agent_id, "work");
+    const { waiting_for } = await house.call("wait_for_agent", { agent_id: agent.agent_id, until: "waiting" });
+    const urgent = await send(house, agent.agent_id, "look out", { priority: "urgent" });
+    const allow = async (request: any) => house.call("answer_agent", { agent_id: agent.agent_id, request_id: request.request_id, decision: "allow" });
+    await allow(waiting_for);
+    const next = await house.call("wait_for_agent", { agent_id: agent.agent_id, until: "waiting" });
+    expect(await house.call("get_message", { message_id: urgent.message_id, wait_for: "delivered" })).toMatchObject({ state: "delivered", channel: "mid_turn" });
+    await allow(next.waiting_for);
+    const ends = await Promise.all(
+      [first, urgent].map((one) => house.call("get_message", { message_id: one.message_id, wait_for: "processed" })),
+    );
+    expect(ends.map((one) => one.reply)).toEqual(["worked", "worked"]);
+    expect(house.oracle().filter((one) => one.event === "context")).toHaveLength(1);
+    expect(prompts(house)).toHaveLength(1);
+  });
+});
+
 describe("when something is lost on the way", () => {
   it("a swallowed Enter is pressed again, and the prompt is submitted once", async () => {
     const house = await startHouse({ script: { swallowEnters: 1 } });

@@ -21,7 +21,8 @@ function signalIn(fields: Fields): Signal {
       return { is: "prompt_submitted", prompt: text(fields.prompt) ?? "" };
     case "Stop": {
       const tasks = Array.isArray(fields.background_tasks) ? fields.background_tasks.length : 0;
-      return { is: "turn_ended", reply: text(fields.last_assistant_message), backgroundTasks: tasks };
+      const continued = fields.stop_hook_active === true;
+      return { is: "turn_ended", reply: text(fields.last_assistant_message), backgroundTasks: tasks, continued };
     }
     case "StopFailure":
       return {
@@ -73,6 +74,8 @@ function questionIn(input: Fields): { header: string; asks: string; options: str
 export const answers = {
   pass: (): unknown => ({}),
   blockPrompt: (reason: string): unknown => ({ decision: "block", reason }),
+  handOver: (order: string): unknown => ({ decision: "block", reason: order }),
+  note: (note: string): unknown => ({ hookSpecificOutput: { hookEventName: "PostToolUse", additionalContext: note } }),
   decide(payload: unknown, decision: { allow: boolean; option: string | null; reason: string | null }): unknown {
     const { allow, option, reason } = decision;
     const input = asFields(asFields(payload).tool_input);
