@@ -64,7 +64,9 @@ export function createTokens(db: Database, clock: Clock, ids: Ids): Tokens {
       };
     },
     revoke(id) {
-      return db.run("UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", [clock.now(), id]).changes > 0;
+      return (
+        db.run("UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", [clock.now(), id]).changes > 0
+      );
     },
     revokeAgent(agentId) {
       db.run("UPDATE tokens SET revoked_at = ? WHERE agent_id = ? AND revoked_at IS NULL", [clock.now(), agentId]);

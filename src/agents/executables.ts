@@ -32,7 +32,11 @@ export function createExecutables(options: {
       const path = named === undefined || named === "" ? onPath(command, options.env.PATH ?? "") : named;
       if (path === null || !isExecutable(path)) {
         const where = path === null ? `${command} is not on PATH` : `${variable} names no executable file`;
-        throw new SignalboxError("agent_kind_unavailable", `Agents of kind ${kind.name} cannot run: ${where}.`, install);
+        throw new SignalboxError(
+          "agent_kind_unavailable",
+          `Agents of kind ${kind.name} cannot run: ${where}.`,
+          install,
+        );
       }
       const key = `${realpathSync(path)}:${statSync(path).mtimeMs}`;
       if (!versions.has(key)) versions.set(key, await askVersion(kind, path, versionArgs, options.env));

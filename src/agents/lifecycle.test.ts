@@ -19,6 +19,7 @@ const living: RunFacts = {
   request: null,
   screen: null,
   apiTrouble: null,
+  limitedUntilMs: null,
 };
 const wanted = { desired: "running", rest: "none", rest_reason: null } as const;
 const dialog = { kind: "permission", tool: "Bash", summary: "Bash: ls", options: ["Yes", "No"] } as const;
@@ -32,7 +33,11 @@ describe("an agent's state", () => {
     ["busy", { ...living, file: file("busy") }, "working"],
     ["idle, but a prompt was just submitted", { ...living, hookSays: "working" }, "working"],
     ["a dialog that nobody has named yet", { ...living, file: file("waiting") }, "working"],
-    ["idle, but a dialog hook is open", { ...living, request: { requestId: "r", dialog: { ...dialog, options: [] }, via: "hook" } }, "waiting"],
+    [
+      "idle, but a dialog hook is open",
+      { ...living, request: { requestId: "r", dialog: { ...dialog, options: [] }, via: "hook" } },
+      "waiting",
+    ],
   ])("is read from its witnesses: %s", (_what, facts, expected) => {
     expect(deriveState(wanted, facts).state).toBe(expected);
   });

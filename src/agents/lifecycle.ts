@@ -11,8 +11,8 @@
 //   crashed   the program died; ends with its restart, or by giving up
 //   failed    it could not be started or crashed too often; ends when a person starts it again
 
-import type { AgentRow } from "./registry.ts";
 import type { DialogSeen, RegistryEntry, ScreenReading } from "./kind.ts";
+import type { AgentRow } from "./registry.ts";
 
 export const AGENT_STATES = [
   "starting",
@@ -60,6 +60,8 @@ export interface RunFacts {
   screen: ScreenReading | null;
   /** What the model's API answers while it fails, in words. */
   apiTrouble: string | null;
+  /** Wall time until which nothing is delivered, because a usage limit was met; null: no limit is known. */
+  limitedUntilMs: number | null;
 }
 
 export interface Derived {
@@ -79,12 +81,17 @@ export function deriveState(row: Pick<AgentRow, "desired" | "rest" | "rest_reaso
   if (run.file === null) return plain("starting", "the program has not reported yet", "process");
   // The file tells of a dialog a moment before its hook or the screen says which one it is. `waiting` is said together
   // with what a person can answer, so until then the turn counts as running; nothing is typed in either state.
-  if (run.file.status === "waiting") return plain(run.settled ? "working" : "starting", run.file.waitingFor, "session file");
+  if (run.file.status === "waiting")
+    return plain(run.settled ? "working" : "starting", run.file.waitingFor, "session file");
   if (run.file.status === "busy" || run.hookSays === "working") {
     const evidence = run.file.status === "busy" ? "session file" : "hook";
     return plain("working", run.apiTrouble, evidence);
   }
   if (!run.settled) return plain("starting", "the prompt has not settled yet", "session file");
+  if (run.limitedUntilMs !== null) {
+    const until = new Date(run.limitedUntilMs).toISOString();
+    return plain("ready", `usage limit (${run.apiTrouble}); the queue waits until ${until}`, "hook");
+  }
   return plain("ready", run.screen?.promptBox === "draft" ? "a draft stands in the prompt" : null, "session file");
 }
 

@@ -1,7 +1,7 @@
 // What the agents room needs of the machine beside terminals, as one port: programs, processes and the files that the programs
 // write about themselves. The simulator brings a world of its own.
 
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import type { Executables } from "./executables.ts";
 import { pidExists } from "./processes.ts";
 import { watchSessionFiles } from "./session-files.ts";
@@ -13,6 +13,8 @@ export interface Outside {
   exists(path: string): boolean;
   /** The file's text, or null when it cannot be read. */
   readText(path: string): string | null;
+  /** The last `bytes` of a text file that only grows, or null. May begin in the middle of a line. */
+  readTail(path: string, bytes: number): string | null;
   watchSessionFiles: typeof watchSessionFiles;
 }
 
@@ -28,6 +30,22 @@ export function realOutside(executables: Executables): Outside {
         return null;
       }
     },
+    readTail,
     watchSessionFiles,
   };
+}
+
+function readTail(path: string, bytes: number): string | null {
+  let descriptor: number | null = null;
+  try {
+    descriptor = openSync(path, "r");
+    const { size } = fstatSync(descriptor);
+    const tail = Buffer.alloc(Math.min(bytes, size));
+    const got = readSync(descriptor, tail, 0, tail.length, size - tail.length);
+    return tail.toString("utf8", 0, got);
+  } catch {
+    return null;
+  } finally {
+    if (descriptor !== null) closeSync(descriptor);
+  }
 }

@@ -107,7 +107,10 @@ export function createRegistry(db: Database): Registry {
     },
     anySession: (id) => db.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ?", [id]),
     leftovers: () =>
-      db.all<AgentRow>("SELECT * FROM agents WHERE desired = 'closed' AND terminal_ref IS NOT NULL ORDER BY agent_id", []),
+      db.all<AgentRow>(
+        "SELECT * FROM agents WHERE desired = 'closed' AND terminal_ref IS NOT NULL ORDER BY agent_id",
+        [],
+      ),
     sessions: () =>
       db.all<SessionRow>("SELECT * FROM sessions WHERE deleted_at IS NULL ORDER BY created_at, session_id", []),
     removeSession(id, now) {

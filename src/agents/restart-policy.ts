@@ -8,9 +8,7 @@ export interface PastExit {
   ranMs: number;
 }
 
-export type RestartVerdict =
-  | { is: "restart"; afterMs: number; reason: string }
-  | { is: "give_up"; reason: string };
+export type RestartVerdict = { is: "restart"; afterMs: number; reason: string } | { is: "give_up"; reason: string };
 
 /** A crash is forgotten after this long: a process that ran five minutes was not in a crash loop. */
 const WINDOW_MS = 5 * 60_000;

@@ -25,6 +25,14 @@ const REQUEST_UNSEEN_MS = 2_000;
 /** A dialog's hook comes within 4 ms of the file, its picture within a frame; one that nobody named by then stays nameless. */
 const NAMELESS_MS = 1_000;
 
+/** No hook tells of API retries: while a turn runs, its transcript is asked this often (a tail of it, some 100 KB a read). */
+const API_LOOK_MS = 3_000;
+/** After a usage limit the next message would only burn an attempt; try again after a minute, then ever more rarely. */
+const LIMIT_PAUSE_MS = 60_000;
+const LIMIT_PAUSE_MAX_MS = 15 * 60_000;
+/** StopFailure kinds that mean: not now, and not because of what was asked (R, facts of 2.1.330). */
+const LIMIT_KINDS = /^(rate_limit|billing_error|usage_limit)/;
+
 export interface HeldRequest extends OpenRequest {
   /** Answers the hook that waits; absent when only keys can answer. */
   answer?: (body: unknown) => void;
@@ -75,6 +83,8 @@ export interface RunOptions {
   clock: Clock;
   ids: Ids;
   log: Log;
+  /** What the model's API answers in the running turn, in words, while it fails. */
+  apiTrouble: () => string | null;
   /** The derived state may have changed. */
   changed: () => void;
   /** The program is in another conversation now. */
@@ -93,6 +103,7 @@ export function createRun(options: RunOptions): Run {
     request: null,
     screen: null,
     apiTrouble: null,
+    limitedUntilMs: null,
   };
   const requests: HeldRequest[] = [];
   const timers = new Set<Timer>();
@@ -100,6 +111,8 @@ export function createRun(options: RunOptions): Run {
   let lookPlanned = false;
   let idleSinceMs: number | null = null;
   let trustPresses = 0;
+  let limitsInARow = 0;
+  let isApiWatched = false;
 
   const later = (delayMs: number, run: () => void) => {
     const timer = clock.after(delayMs, () => {
@@ -154,6 +167,7 @@ export function createRun(options: RunOptions): Run {
   };
 
   const takeReading = (reading: ScreenReading) => {
+    const before = JSON.stringify([facts.screen, facts.request, facts.settled]);
     facts.screen = reading;
     const mayBeDialog = facts.file === null || facts.file.status === "waiting" || !facts.settled;
     const onScreen = mayBeDialog ? reading.dialog : null;
@@ -168,7 +182,8 @@ export function createRun(options: RunOptions): Run {
     else if (isNew) requests.push({ requestId: ids.request(), dialog: onScreen, via: "screen", seen: true });
     facts.request = requests[0] ?? null;
     settleIfQuiet();
-    changed();
+    // Whoever looks because of a ring must not ring again without news.
+    if (JSON.stringify([facts.screen, facts.request, facts.settled]) !== before) changed();
   };
 
   const askNameless = () => {
@@ -203,7 +218,34 @@ export function createRun(options: RunOptions): Run {
     if (quietMs < SETTLE_MS) return later(SETTLE_MS - quietMs + 1, lookSoon);
     if (facts.screen === null || facts.screen.dialog !== null || facts.screen.promptBox === "absent") return;
     facts.settled = true;
-    changed();
+  };
+
+  const watchApi = () => {
+    if (isApiWatched) return;
+    isApiWatched = true;
+    later(API_LOOK_MS, () => {
+      isApiWatched = false;
+      if (facts.file?.status !== "busy") return;
+      const trouble = options.apiTrouble();
+      if (trouble !== facts.apiTrouble) {
+        facts.apiTrouble = trouble;
+        changed();
+      }
+      watchApi();
+    });
+  };
+
+  /** Holds the queue after a usage limit; the message that met it has its verdict, those behind it keep their attempts. */
+  const limited = (error: string) => {
+    const pauseMs = Math.min(LIMIT_PAUSE_MS * 2 ** limitsInARow, LIMIT_PAUSE_MAX_MS);
+    limitsInARow += 1;
+    facts.limitedUntilMs = clock.now() + pauseMs;
+    facts.apiTrouble = error;
+    later(pauseMs + 1, () => {
+      facts.limitedUntilMs = null;
+      facts.apiTrouble = null;
+      changed();
+    });
   };
 
   const hookWorking = () => {
@@ -257,7 +299,8 @@ export function createRun(options: RunOptions): Run {
       if (entry.status === "idle" && before?.status !== "idle") idleSinceMs = clock.monotonicMs();
       if (entry.status !== "idle") idleSinceMs = null;
       if (entry.status !== before?.status) facts.hookSays = null;
-      if (entry.status === "idle") facts.apiTrouble = null;
+      if (entry.status === "idle" && facts.limitedUntilMs === null) facts.apiTrouble = null;
+      if (entry.status === "busy") watchApi();
       if (entry.status === "waiting") {
         for (const request of requests) request.seen = true;
         lookSoon();
@@ -270,6 +313,8 @@ export function createRun(options: RunOptions): Run {
     },
     signal(signal) {
       if (signal.is === "prompt_submitted") hookWorking();
+      if (signal.is === "turn_ended") limitsInARow = 0;
+      if (signal.is === "turn_failed" && LIMIT_KINDS.test(signal.error)) limited(signal.error);
       if (signal.is === "tool_ended" || signal.is === "turn_ended" || signal.is === "turn_failed") {
         dropRequests((request) => request.via === "hook");
       }

@@ -28,6 +28,8 @@ const CANNOT_TELL_RETRY_MS = 5_000;
  *  conversation are possible, so the next process waits for the last one to be gone. */
 const OLD_PROCESS_GRACE_MS = 5_000;
 const OLD_PROCESS_LOOK_MS = 50;
+/** Some dozens of API attempts with their errors; the prompt of the turn lies before them and is not needed. */
+const API_TAIL_BYTES = 128 * 1024;
 /** A reason is a sentence, not a screen. */
 const LAST_WORDS_MAX = 300;
 
@@ -47,6 +49,8 @@ export interface Line {
   /** Reads the screen now. */
   look(): Promise<Sighting>;
   conversationId: ConversationId;
+  /** True while a usage limit holds the queue back. */
+  isLimited: boolean;
 }
 
 export interface Supervisor {
@@ -141,7 +145,10 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     files.set(dir, outside.watchSessionFiles({ dir, parse, changed: fileChanged, clock, log }));
   };
 
-  const fileChanged = (entry: { pid: number; conversationId: ConversationId } & Parameters<Run["fileChanged"]>[0], removed: boolean) => {
+  const fileChanged = (
+    entry: { pid: number; conversationId: ConversationId } & Parameters<Run["fileChanged"]>[0],
+    removed: boolean,
+  ) => {
     for (const run of runs.values()) if (isOfRun(run, entry)) run.fileChanged(entry, removed);
   };
 
@@ -161,6 +168,10 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       clock,
       ids: deps.ids,
       log,
+      apiTrouble: () => {
+        const tail = readTranscript(agentId, (path) => outside.readTail(path, API_TAIL_BYTES));
+        return tail === null ? null : kind.readTranscript(tail.text, "").apiError;
+      },
       changed: () => changed(agentId),
       conversationChanged: (id) => registry.patchAgent(agentId, { conversation_id: id }),
       exited: (exit) => ended(run, exit),
@@ -186,7 +197,12 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   /** A program that cannot start says why on its screen; a person should not have to attach to a dead tab to read it. */
   const quoteLastWords = async (run: Run) => {
     const screen = await run.terminal.screen().catch(() => null);
-    const words = screen?.lines.filter((line) => line.trim() !== "").slice(-3).join(" ").trim().slice(0, LAST_WORDS_MAX);
+    const words = screen?.lines
+      .filter((line) => line.trim() !== "")
+      .slice(-3)
+      .join(" ")
+      .trim()
+      .slice(0, LAST_WORDS_MAX);
     const row = registry.agent(run.row.agent_id);
     if (!words || row === undefined || row.rest === "none") return;
     registry.patchAgent(row.agent_id, { rest_reason: `${row.rest_reason}; its last words: ${words}` });
@@ -221,7 +237,9 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   };
 
   const restart = (agentId: AgentId) => {
-    start(agentId).catch((error) => log.warn("agent.restart_failed", { agent: agentId, code: asSignalboxError(error).code }));
+    start(agentId).catch((error) =>
+      log.warn("agent.restart_failed", { agent: agentId, code: asSignalboxError(error).code }),
+    );
   };
 
   const start = (agentId: AgentId): Promise<void> =>
@@ -334,7 +352,10 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     const gone = new Promise<void>((resolve) => {
       terminal.onExit(() => resolve());
     });
-    const insist = clock.after(TERM_GRACE_MS, () => void terminal.signal("SIGKILL", { group: true }).catch(() => undefined));
+    const insist = clock.after(
+      TERM_GRACE_MS,
+      () => void terminal.signal("SIGKILL", { group: true }).catch(() => undefined),
+    );
     await terminal.signal("SIGTERM");
     await gone;
     insist.cancel();
@@ -365,11 +386,14 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     );
   };
 
-  const readTranscript = (agentId: AgentId): { kind: AgentKind; text: string } | null => {
+  const readTranscript = (
+    agentId: AgentId,
+    read: (path: string) => string | null = outside.readText,
+  ): { kind: AgentKind; text: string } | null => {
     const row = registry.agent(agentId);
     if (row === undefined || row.conversation_id === null) return null;
     const kind = kindOf(row);
-    const text = outside.readText(kind.transcriptPath(deps.agentEnv, row.cwd, row.conversation_id));
+    const text = read(kind.transcriptPath(deps.agentEnv, row.cwd, row.conversation_id));
     return text === null ? null : { kind, text };
   };
 
@@ -380,7 +404,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       const run = runs.get(row.agent_id) ?? null;
       const derived = deriveState(row, run?.facts ?? null);
       const backend = sessionOf(row).terminal;
-      const attach = run === null ? null : (deps.backends.get(backend)?.attachCommand(row.session_id, run.terminal.ref) ?? null);
+      const attach =
+        run === null ? null : (deps.backends.get(backend)?.attachCommand(row.session_id, run.terminal.ref) ?? null);
       return {
         ...derived,
         row,
@@ -395,7 +420,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       if (run === undefined || row === undefined || run.stopping) return null;
       const { state } = deriveState(row, run.facts);
       const { kind, terminal, look, conversationId } = run;
-      return { state, generation: row.generation, kind, terminal, look, conversationId };
+      const isLimited = run.facts.limitedUntilMs !== null;
+      return { state, generation: row.generation, kind, terminal, look, conversationId, isLimited };
     },
     async hook(agentId, report, payload, gone) {
       const run = runs.get(agentId);
@@ -409,7 +435,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
         });
         return null;
       }
-      if (signal.is === "turn_ended" && signal.reply !== null) registry.patchAgent(agentId, { last_reply: signal.reply });
+      if (signal.is === "turn_ended" && signal.reply !== null)
+        registry.patchAgent(agentId, { last_reply: signal.reply });
       run.signal(signal);
       return signal.is === "dialog_opened" ? run.hold(signal.dialog, payload, gone) : null;
     },
@@ -465,7 +492,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
           .filter((row) => row.rest === "none" || row.rest === "crashed")
           .map((row) => serial.run(row.agent_id, () => adopt(row))),
       );
-      for (const row of registry.agents()) lastState.set(row.agent_id, deriveState(row, runs.get(row.agent_id)?.facts ?? null).state);
+      for (const row of registry.agents())
+        lastState.set(row.agent_id, deriveState(row, runs.get(row.agent_id)?.facts ?? null).state);
     },
     detach() {
       isDetached = true;

@@ -73,7 +73,17 @@ export function createAuditLog(db: Database, clock: Clock): AuditLog {
       };
       db.run(
         "INSERT INTO audit (seq, at, actor, role, tool, target, outcome, detail, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [row.seq, row.at, row.actor, row.role, row.tool, row.target, row.outcome, row.detail, chainHash(last.hash, row)],
+        [
+          row.seq,
+          row.at,
+          row.actor,
+          row.role,
+          row.tool,
+          row.target,
+          row.outcome,
+          row.detail,
+          chainHash(last.hash, row),
+        ],
       );
     },
     read(filter) {

@@ -1,8 +1,8 @@
 // Agents: starting them, ending them, their conversations, and the questions they ask.
 
 import { z } from "zod";
-import { AGENT_STATES, type AgentState } from "../agents/lifecycle.ts";
 import { PERMISSION_MODES } from "../agents/kind.ts";
+import { AGENT_STATES, type AgentState } from "../agents/lifecycle.ts";
 import type { AgentRow } from "../agents/registry.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import type { AgentId } from "../kernel/ids.ts";
@@ -35,9 +35,18 @@ export const createAgent = defineCommand({
     name: nameField("agent (default: the next free Agent_#)").optional(),
     specialization: text(200, "What this agent is for, in a few words."),
     system_prompt: text(SYSTEM_PROMPT_MAX, "Added to the agent's system prompt."),
-    model: z.string().min(1).max(100).regex(/^[^\s-]\S*$/, "a model name does not begin with a dash").optional().describe("Model name as Claude Code takes it."),
+    model: z
+      .string()
+      .min(1)
+      .max(100)
+      .regex(/^[^\s-]\S*$/, "a model name does not begin with a dash")
+      .optional()
+      .describe("Model name as Claude Code takes it."),
     permission_mode: permissionMode,
-    kind: z.enum(["claude-code", "scripted"]).default("claude-code").describe("scripted: a stand-in for demos and tests."),
+    kind: z
+      .enum(["claude-code", "scripted"])
+      .default("claude-code")
+      .describe("scripted: a stand-in for demos and tests."),
     initial_message: bodyField.optional().describe("First message, delivered as soon as the agent is ready."),
     adder_plus: z.boolean().default(true).describe("Open the conversation with the ADDER+ protocol text."),
     idempotency_key: idempotencyKey,
@@ -63,7 +72,11 @@ export const createAgent = defineCommand({
     const peers = house.registry.agents(session.session_id);
     const name = input.name ?? nextName(peers);
     if (peers.some((peer) => peer.name === name)) {
-      throw new SignalboxError("conflict", `This session has an agent named ${JSON.stringify(name)} already.`, "Choose another name.");
+      throw new SignalboxError(
+        "conflict",
+        `This session has an agent named ${JSON.stringify(name)} already.`,
+        "Choose another name.",
+      );
     }
     const opening = input.adder_plus
       ? adderSystemPrompt({ agentName: name, sessionName: session.name, specialization: input.specialization ?? null })
@@ -75,7 +88,8 @@ export const createAgent = defineCommand({
         name,
         kind: input.kind,
         specialization: input.specialization ?? null,
-        system_prompt: [opening, input.system_prompt].filter((part) => part != null && part !== "").join("\n\n") || null,
+        system_prompt:
+          [opening, input.system_prompt].filter((part) => part != null && part !== "").join("\n\n") || null,
         model: input.model ?? null,
         permission_mode: input.permission_mode,
         cwd: session.root_path,
@@ -215,7 +229,12 @@ export const waitForAgent = defineCommand({
     until: z.enum(["ready", "waiting", "exited", "any"]).default("ready").describe("What to wait for."),
     wait_s: waitSeconds(30),
   }),
-  output: z.looseObject({ agent_id: z.string(), state: z.string(), waiting_for: waitingForView, timed_out: z.boolean() }),
+  output: z.looseObject({
+    agent_id: z.string(),
+    state: z.string(),
+    waiting_for: waitingForView,
+    timed_out: z.boolean(),
+  }),
   run(call, input) {
     const row = requireAgent(call.house, call.principal, input.agent_id);
     return {
@@ -237,7 +256,8 @@ export const waitForAgent = defineCommand({
 export const interruptAgent = defineCommand({
   name: "interrupt_agent",
   title: "Interrupt a running turn",
-  description: "Stops the agent's running turn, as Esc does. The message of that turn ends as processed with failure interrupted.",
+  description:
+    "Stops the agent's running turn, as Esc does. The message of that turn ends as processed with failure interrupted.",
   level: "MEDIUM",
   effect: { readOnly: false, destructive: true, idempotent: true },
   waits: true,
@@ -279,7 +299,10 @@ export const answerAgent = defineCommand({
   run(call, input) {
     const { house } = call;
     const row = requireAgent(house, call.principal, input.agent_id);
-    call.note({ request: input.request_id, decision: input.decision === "allow" || input.decision === "deny" ? input.decision : "option" });
+    call.note({
+      request: input.request_id,
+      decision: input.decision === "allow" || input.decision === "deny" ? input.decision : "option",
+    });
     return {
       target: row.agent_id,
       answer: async () => {
@@ -357,4 +380,3 @@ function nextName(peers: readonly Pick<AgentRow, "name">[]): string {
   while (peers.some((peer) => peer.name === `Agent_${number}`)) number += 1;
   return `Agent_${number}`;
 }
-

@@ -46,7 +46,11 @@ export function createCommands(house: House, specs: readonly Spec[], notice: () 
   const execute: Commands["execute"] = async (principal, name, input, context) => {
     const spec = byName.get(name);
     if (spec === undefined) {
-      throw new SignalboxError("invalid_input", `There is no command ${JSON.stringify(name.slice(0, 80))}.`, "List the tools.");
+      throw new SignalboxError(
+        "invalid_input",
+        `There is no command ${JSON.stringify(name.slice(0, 80))}.`,
+        "List the tools.",
+      );
     }
     try {
       authorize(principal, spec.name, spec.level);
@@ -80,7 +84,11 @@ export function createCommands(house: House, specs: readonly Spec[], notice: () 
     return await work.finally(() => inFlight.delete(`${scope}\n${key}\n${hash}`));
   };
 
-  const replay = (earlier: { arguments_hash: string; answer: string | null; target: string }, hash: string, key: string) => {
+  const replay = (
+    earlier: { arguments_hash: string; answer: string | null; target: string },
+    hash: string,
+    key: string,
+  ) => {
     if (earlier.arguments_hash !== hash) {
       throw new SignalboxError(
         "conflict",
@@ -135,12 +143,19 @@ export function createCommands(house: House, specs: readonly Spec[], notice: () 
     return await finish(ran.answer, keyed);
   };
 
-  const finish = async (answer: () => Promise<Record<string, unknown>>, keyed: { scope: string; key: string } | null) => {
+  const finish = async (
+    answer: () => Promise<Record<string, unknown>>,
+    keyed: { scope: string; key: string } | null,
+  ) => {
     try {
       const result = await answer();
       if (keyed !== null) {
         const { scope, key } = keyed;
-        house.db.run("UPDATE idempotency SET answer = ? WHERE scope = ? AND key = ?", [JSON.stringify(result), scope, key]);
+        house.db.run("UPDATE idempotency SET answer = ? WHERE scope = ? AND key = ?", [
+          JSON.stringify(result),
+          scope,
+          key,
+        ]);
       }
       return result;
     } catch (error) {
@@ -181,5 +196,7 @@ function parse(spec: Spec, input: unknown): Record<string, unknown> {
 
 function hashArguments(command: string, input: Record<string, unknown>): string {
   const sorted = Object.entries(input).sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash("sha256").update(JSON.stringify([command, sorted])).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify([command, sorted]))
+    .digest("hex");
 }

@@ -14,8 +14,16 @@ export const nameField = (what: string) =>
     .regex(NAME, "a name is one line without control characters")
     .describe(`Name of the ${what}.`);
 
-export const agentId = z.string().min(1).max(100).describe("The agent, as create_agent or get_session_status named it.");
-export const sessionId = z.string().min(1).max(100).describe("The session, as create_session or get_session_status named it.");
+export const agentId = z
+  .string()
+  .min(1)
+  .max(100)
+  .describe("The agent, as create_agent or get_session_status named it.");
+export const sessionId = z
+  .string()
+  .min(1)
+  .max(100)
+  .describe("The session, as create_session or get_session_status named it.");
 export const messageId = z.string().min(1).max(100).describe("The message, as send_message_to_agent named it.");
 
 export const idempotencyKey = z
@@ -23,10 +31,17 @@ export const idempotencyKey = z
   .min(1)
   .max(200)
   .optional()
-  .describe("Any string of yours. A call repeated with the same key and arguments answers the first result and does nothing.");
+  .describe(
+    "Any string of yours. A call repeated with the same key and arguments answers the first result and does nothing.",
+  );
 
 export const waitSeconds = (fallback: number) =>
-  z.number().min(0).max(3_600).default(fallback).describe("How long to wait, in seconds, before answering with the state so far.");
+  z
+    .number()
+    .min(0)
+    .max(3_600)
+    .default(fallback)
+    .describe("How long to wait, in seconds, before answering with the state so far.");
 
 export const force = z
   .boolean()

@@ -26,7 +26,9 @@ export const bodyField = z
 
 const waitFor = z
   .enum(["accepted", "delivered", "processed"])
-  .describe("accepted: on disk. delivered: in the agent's prompt, by its own word. processed: its turn is over, reply is there.");
+  .describe(
+    "accepted: on disk. delivered: in the agent's prompt, by its own word. processed: its turn is over, reply is there.",
+  );
 
 export const sendMessage = defineCommand({
   name: "send_message_to_agent",
@@ -75,7 +77,8 @@ export const sendMessage = defineCommand({
 export const getMessage = defineCommand({
   name: "get_message",
   title: "Look up a message",
-  description: "The receipt of a message as it stands now: state, times, evidence, reply, failure. Can wait for a state.",
+  description:
+    "The receipt of a message as it stands now: state, times, evidence, reply, failure. Can wait for a state.",
   level: "LOW",
   effect: { readOnly: true, destructive: false, idempotent: true },
   waits: true,
@@ -91,7 +94,8 @@ export const getMessage = defineCommand({
 export const cancelMessage = defineCommand({
   name: "cancel_message",
   title: "Take a queued message back",
-  description: "Cancels a message that is still queued. One that is being sent or was delivered cannot be taken back: conflict.",
+  description:
+    "Cancels a message that is still queued. One that is being sent or was delivered cannot be taken back: conflict.",
   level: "MEDIUM",
   effect: { readOnly: false, destructive: true, idempotent: false },
   waits: false,
@@ -107,7 +111,11 @@ export const cancelMessage = defineCommand({
     const isCancelled =
       row.state === "queued" && house.mailbox.move(row.message_id, "cancelled", { ended_at: house.clock.now() });
     if (!isCancelled) {
-      throw new SignalboxError("conflict", `The message is ${row.state}, not queued.`, "Only a queued message can be cancelled.");
+      throw new SignalboxError(
+        "conflict",
+        `The message is ${row.state}, not queued.`,
+        "Only a queued message can be cancelled.",
+      );
     }
     call.ring("message", row.message_id);
     return { target: row.message_id, answer: renderMessage(requireMessage(call, row.message_id), principal) };
@@ -162,11 +170,17 @@ export const listMessages = defineCommand({
     agent_id: agentId.optional(),
     states: z.array(z.enum(MESSAGE_STATES)).min(1).default(["failed", "expired", "unknown"]),
     limit: z.number().int().min(1).max(1_000).default(LISTED_DEFAULT),
-    cursor: z.string().regex(/^\d{1,15}$/, "a cursor is what next_cursor was").optional(),
+    cursor: z
+      .string()
+      .regex(/^\d{1,15}$/, "a cursor is what next_cursor was")
+      .optional(),
   }),
   output: z.looseObject({ messages: z.array(messageView), next_cursor: z.string().nullable() }),
   run({ house, principal }, input) {
-    const agents = input.agent_id === undefined ? visibleAgents(house, principal, input.session_id) : [requireAgent(house, principal, input.agent_id)];
+    const agents =
+      input.agent_id === undefined
+        ? visibleAgents(house, principal, input.session_id)
+        : [requireAgent(house, principal, input.agent_id)];
     const rows = house.mailbox.list({
       agentIds: agents.map((row) => row.agent_id),
       states: input.states,
@@ -195,7 +209,11 @@ export const resendMessage = defineCommand({
     const { house, principal } = call;
     const dead = requireMessage(call, input.message_id);
     if (!["failed", "expired", "cancelled", "unknown"].includes(dead.state)) {
-      throw new SignalboxError("conflict", `The message is ${dead.state}.`, "Only a message that was not delivered is sent again.");
+      throw new SignalboxError(
+        "conflict",
+        `The message is ${dead.state}.`,
+        "Only a message that was not delivered is sent again.",
+      );
     }
     const agent = requireAgent(house, principal, dead.agent_id);
     const task = dead.task_id === null ? null : { id: dead.task_id, title: dead.task_title };
@@ -247,7 +265,12 @@ export function acceptMessage(
     },
     now,
   );
-  call.note({ message: row.message_id, agent: agent.agent_id, bytes: Buffer.byteLength(message.body), priority: row.priority });
+  call.note({
+    message: row.message_id,
+    agent: agent.agent_id,
+    bytes: Buffer.byteLength(message.body),
+    priority: row.priority,
+  });
   call.ring("message", row.message_id);
   return row;
 }
@@ -264,11 +287,16 @@ function hopsFrom(house: House, sender: AgentId, actor: string, recipient: Agent
 function requireMessage(call: Call, id: string): MessageRow {
   const { house, principal } = call;
   const row = house.mailbox.get(id);
-  const agent = row === undefined ? undefined : house.db.get<AgentRow>("SELECT * FROM agents WHERE agent_id = ?", [row.agent_id]);
+  const agent =
+    row === undefined ? undefined : house.db.get<AgentRow>("SELECT * FROM agents WHERE agent_id = ?", [row.agent_id]);
   const isConcerned =
     principal.role !== "agent" || row?.sender === principal.actor || row?.agent_id === principal.agentId;
   if (row !== undefined && agent !== undefined && maySee(principal, agent.session_id) && isConcerned) return row;
-  throw new SignalboxError("not_found", "There is no such message.", "send_message_to_agent answers the id to ask with.");
+  throw new SignalboxError(
+    "not_found",
+    "There is no such message.",
+    "send_message_to_agent answers the id to ask with.",
+  );
 }
 
 async function untilReached(call: Call, row: MessageRow, goal: "accepted" | "delivered" | "processed", waitS: number) {

@@ -29,7 +29,10 @@ export const createSession = defineCommand({
     root_path: z.string().min(1).max(4_096).describe("Absolute path of an existing directory: the codebase."),
     name: nameField("session (default: the directory's name)").optional(),
     security_level: z.enum(LEVELS).optional().describe("LOW has no sandbox. Default: the daemon's own."),
-    terminal: z.enum(["auto", "iterm2", "tmux", "pty"]).default("auto").describe("Where agents get their terminal tabs."),
+    terminal: z
+      .enum(["auto", "iterm2", "tmux", "pty"])
+      .default("auto")
+      .describe("Where agents get their terminal tabs."),
     workspace: z.enum(["shared", "worktree"]).default("shared").describe("shared: agents work in root_path itself."),
     trust: z.boolean().default(false).describe("The person vouches for the directory."),
     idempotency_key: idempotencyKey,
@@ -77,7 +80,10 @@ export const createSession = defineCommand({
     note({ level, terminal: row.terminal, trust: input.trust });
     const { session_id, name, root_path, security_level, terminal, workspace } = row;
     const created_at = isoTime(row.created_at);
-    return { target: session_id, answer: { session_id, name, root_path, security_level, terminal, workspace, created_at } };
+    return {
+      target: session_id,
+      answer: { session_id, name, root_path, security_level, terminal, workspace, created_at },
+    };
   },
 });
 
@@ -141,7 +147,11 @@ async function chooseTerminal(house: House, wanted: "auto" | BackendName): Promi
     const availability = await house.backends.get(name)?.availability();
     if (availability?.is === "available") return name;
     if (wanted !== "auto" && availability?.is === "missing") {
-      throw new SignalboxError("terminal_unavailable", `The terminal ${name} is not there: ${availability.why}.`, availability.nextStep);
+      throw new SignalboxError(
+        "terminal_unavailable",
+        `The terminal ${name} is not there: ${availability.why}.`,
+        availability.nextStep,
+      );
     }
   }
   throw new SignalboxError(

@@ -41,8 +41,10 @@ export async function takeHook(house: House, post: HookPost): Promise<HookAnswer
  *  travel in the answer. Gives back the answer that carries one, or null. */
 function takeTurn(house: House, kind: AgentKind, agentId: AgentId, signal: Signal): unknown | null {
   const { courier } = house;
-  if (signal.is === "tool_started" || (signal.is === "turn_ended" && signal.continued)) courier.heard(agentId, "turn_end");
-  if (signal.is === "tool_started" || signal.is === "tool_ended" || signal.is === "turn_ended") courier.heard(agentId, "mid_turn");
+  if (signal.is === "tool_started" || (signal.is === "turn_ended" && signal.continued))
+    courier.heard(agentId, "turn_end");
+  if (signal.is === "tool_started" || signal.is === "tool_ended" || signal.is === "turn_ended")
+    courier.heard(agentId, "mid_turn");
   if (signal.is === "turn_failed") courier.turnFailed(agentId, signal.error);
   if (signal.is === "turn_ended") courier.turnEnded(agentId, signal.reply);
   // Once per prolonged turn: programs cap how often a turn may be prolonged, and a person should get a word in.

@@ -64,20 +64,42 @@ export const readAgent = defineCommand({
   input: z.strictObject({
     agent_id: agentId,
     what: z.enum(["screen", "transcript", "output"]).default("screen"),
-    lines: z.number().int().min(1).max(5_000).default(LINES_DEFAULT).describe("At most this many lines, the last ones."),
+    lines: z
+      .number()
+      .int()
+      .min(1)
+      .max(5_000)
+      .default(LINES_DEFAULT)
+      .describe("At most this many lines, the last ones."),
   }),
-  output: z.looseObject({ agent_id: z.string(), what: z.string(), text: z.string(), cursor: z.number(), at: z.string() }),
+  output: z.looseObject({
+    agent_id: z.string(),
+    what: z.string(),
+    text: z.string(),
+    cursor: z.number(),
+    at: z.string(),
+  }),
   run({ house, principal }, input) {
     const row = requireAgent(house, principal, input.agent_id);
     if (principal.role === "agent" && principal.agentId !== row.agent_id) {
-      throw new SignalboxError("permission_denied", "An agent reads its own output only.", "Ask the other agent with a message.");
+      throw new SignalboxError(
+        "permission_denied",
+        "An agent reads its own output only.",
+        "Ask the other agent with a message.",
+      );
     }
     return {
       target: row.agent_id,
       answer: async () => {
         const { text, cursor } = await read();
         const lines = text.split("\n").slice(-input.lines).join("\n");
-        return { agent_id: row.agent_id, what: input.what, text: redact(lines), cursor, at: isoTime(house.clock.now()) };
+        return {
+          agent_id: row.agent_id,
+          what: input.what,
+          text: redact(lines),
+          cursor,
+          at: isoTime(house.clock.now()),
+        };
       },
     };
 
@@ -117,9 +139,17 @@ export const getAuditLog = defineCommand({
     actor: z.string().max(200).optional().describe("Only this actor, e.g. local or agent:<id>."),
     tool: z.string().max(100).optional().describe("Only this command."),
     limit: z.number().int().min(1).max(1_000).default(100),
-    cursor: z.string().regex(/^\d{1,15}$/, "a cursor is what next_cursor was").optional().describe("next_cursor of the last page."),
+    cursor: z
+      .string()
+      .regex(/^\d{1,15}$/, "a cursor is what next_cursor was")
+      .optional()
+      .describe("next_cursor of the last page."),
   }),
-  output: z.looseObject({ entries: z.array(z.looseObject({})), next_cursor: z.string().nullable(), head: z.looseObject({}) }),
+  output: z.looseObject({
+    entries: z.array(z.looseObject({})),
+    next_cursor: z.string().nullable(),
+    head: z.looseObject({}),
+  }),
   run({ house }, input) {
     const page = house.audit.read({
       sinceMs: input.since === undefined ? null : Date.parse(input.since),

@@ -23,7 +23,13 @@ export const createToken = defineCommand({
   input: z.strictObject({
     role: z.enum(GRANTABLE).describe("What its bearer may do."),
     session_id: sessionId.optional(),
-    ttl_s: z.number().int().positive().max(31_536_000).optional().describe("Valid for this many seconds; default 30 days."),
+    ttl_s: z
+      .number()
+      .int()
+      .positive()
+      .max(31_536_000)
+      .optional()
+      .describe("Valid for this many seconds; default 30 days."),
   }),
   output: z.looseObject({
     id: z.string(),
@@ -62,7 +68,11 @@ export const revokeToken = defineCommand({
   output: z.looseObject({ id: z.string(), revoked: z.boolean() }),
   run({ house }, input) {
     if (!house.tokens.revoke(input.id)) {
-      throw new SignalboxError("not_found", "There is no such token, or it was revoked before.", "token create answers the id.");
+      throw new SignalboxError(
+        "not_found",
+        "There is no such token, or it was revoked before.",
+        "token create answers the id.",
+      );
     }
     return { target: input.id, answer: { id: input.id, revoked: true } };
   },

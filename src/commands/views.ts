@@ -11,7 +11,9 @@ import { countTasks, currentTaskOf, type TodoTask } from "../tasks/todo-file.ts"
 import type { House } from "./house.ts";
 
 const time = z.string().nullable();
-export const terminalView = z.object({ backend: z.string(), ref: z.string(), attach: z.string().nullable() }).nullable();
+export const terminalView = z
+  .object({ backend: z.string(), ref: z.string(), attach: z.string().nullable() })
+  .nullable();
 export const waitingForView = z
   .object({
     kind: z.string(),

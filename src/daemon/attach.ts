@@ -12,7 +12,11 @@ export async function attachViewer(
   { stream, principal, target }: { stream: Duplex; principal: Principal; target: Record<string, unknown> },
 ): Promise<() => void> {
   if (principal.role !== "owner" && principal.role !== "operator") {
-    throw new SignalboxError("permission_denied", `The role ${principal.role} may not attach.`, "Use read_agent to look.");
+    throw new SignalboxError(
+      "permission_denied",
+      `The role ${principal.role} may not attach.`,
+      "Use read_agent to look.",
+    );
   }
   const { agentId, size } = parseAttachTarget(target);
   const row = requireAgent(house, principal, agentId);

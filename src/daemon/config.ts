@@ -3,8 +3,8 @@
 
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { stateDirFor } from "../kernel/paths.ts";
 import { SignalboxError } from "../kernel/errors.ts";
+import { stateDirFor } from "../kernel/paths.ts";
 
 export interface Config {
   stateDir: string;
@@ -41,7 +41,12 @@ const SCRIPTED_ENV = ["SIGNALBOX_SCRIPT", "SIGNALBOX_SCRIPTED_HOME", "SIGNALBOX_
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** Throws `invalid_input` with one sentence on wrong usage. `verb` is `serve` or `daemon`. */
-export function readConfig(verb: "serve" | "daemon", args: readonly string[], env: Env, platform: NodeJS.Platform): Config {
+export function readConfig(
+  verb: "serve" | "daemon",
+  args: readonly string[],
+  env: Env,
+  platform: NodeJS.Platform,
+): Config {
   const values = parse(args);
   const stateDir = stateDirFor(env, platform, values["state-dir"]);
   const names = values["agent-env"] ?? [];
@@ -61,7 +66,10 @@ export function readConfig(verb: "serve" | "daemon", args: readonly string[], en
     maxSessions: given.max_sessions ?? DEFAULT_MAX_SESSIONS,
     given,
     agentEnv: agentEnvironment(env, names),
-    keyFile: env.SIGNALBOX_KEY_FILE === undefined || env.SIGNALBOX_KEY_FILE === "" ? undefined : resolve(env.SIGNALBOX_KEY_FILE),
+    keyFile:
+      env.SIGNALBOX_KEY_FILE === undefined || env.SIGNALBOX_KEY_FILE === ""
+        ? undefined
+        : resolve(env.SIGNALBOX_KEY_FILE),
     readyFd: values["ready-fd"] === undefined ? null : count("--ready-fd", values["ready-fd"]),
     isForeground: verb === "serve",
   };
@@ -102,7 +110,8 @@ function parse(args: readonly string[]) {
 function httpOf(values: { transport?: string; host?: string; port?: string }): Config["http"] {
   const { transport, host = "127.0.0.1", port = "8000" } = values;
   if (transport === undefined) {
-    if (values.host !== undefined || values.port !== undefined) throw usage("--host and --port go with --transport http");
+    if (values.host !== undefined || values.port !== undefined)
+      throw usage("--host and --port go with --transport http");
     return null;
   }
   if (transport !== "http") throw usage(`--transport takes http, not ${transport}`);

@@ -2,21 +2,21 @@
 // in which a failure leaves nothing behind, serves until it is told to stop, and then lets its agents run on.
 
 import { randomBytes } from "node:crypto";
-import { mayCall } from "../access/roles.ts";
 import type { Principal } from "../access/principal.ts";
-import { claudeCode } from "../agents/kinds/claude-code/index.ts";
-import { scripted } from "../agents/kinds/scripted/index.ts";
+import { mayCall } from "../access/roles.ts";
 import { createExecutables } from "../agents/executables.ts";
 import type { AgentKind, AgentKindName } from "../agents/kind.ts";
+import { claudeCode } from "../agents/kinds/claude-code/index.ts";
+import { scripted } from "../agents/kinds/scripted/index.ts";
 import { realOutside } from "../agents/outside.ts";
 import { takeHook } from "../commands/signals.ts";
-import { systemClock, sleep } from "../kernel/clock.ts";
+import { sleep, systemClock } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import { createIds } from "../kernel/ids.ts";
 import { socketPathFor } from "../kernel/paths.ts";
-import { announceStart } from "../local/start-daemon.ts";
 import type { Preface } from "../local/preface.ts";
 import { listenLocal } from "../local/server.ts";
+import { announceStart } from "../local/start-daemon.ts";
 import { serveMcpConnection } from "../mcp/connection.ts";
 import { createMcpHttpHandler } from "../mcp/http.ts";
 import { createMcpServers } from "../mcp/server.ts";
@@ -49,7 +49,10 @@ export interface RunningDaemon {
 }
 
 /** Starts serving, or rejects with the reason and leaves nothing behind. */
-export async function startDaemon(config: Config, env: Readonly<Record<string, string | undefined>>): Promise<RunningDaemon> {
+export async function startDaemon(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<RunningDaemon> {
   process.umask(0o077);
   const clock = systemClock;
   const ids = createIds(clock);
@@ -123,7 +126,12 @@ export async function startDaemon(config: Config, env: Readonly<Record<string, s
       socketPath: socketPathFor(stateDir.path),
       clock,
       log,
-      commands: withDaemonCalls(composed, { askToStop, keyOrigin: storage.keyOrigin, config, url: publicHttp?.url ?? null }),
+      commands: withDaemonCalls(composed, {
+        askToStop,
+        keyOrigin: storage.keyOrigin,
+        config,
+        url: publicHttp?.url ?? null,
+      }),
       admit: (preface) => admit(preface, config, composed),
       welcome: { version, pid: process.pid },
       serveMcp: (stream, principal) => void serveMcpConnection({ stream, servers: mcpServers, principal, clock, log }),
@@ -144,7 +152,8 @@ export async function runDaemon(config: Config, env: Readonly<Record<string, str
   try {
     daemon = await startDaemon(config, env);
   } catch (error) {
-    const isTaken = error instanceof SignalboxError && error.code === "conflict" && error.message.includes("already running");
+    const isTaken =
+      error instanceof SignalboxError && error.code === "conflict" && error.message.includes("already running");
     if (config.readyFd !== null) {
       announceStart(config.readyFd, isTaken ? { is: "already_running" } : { is: "failed", error });
       if (isTaken) return;
@@ -153,7 +162,9 @@ export async function runDaemon(config: Config, env: Readonly<Record<string, str
   }
   if (config.readyFd !== null) announceStart(config.readyFd, { is: "ready" });
   if (config.isForeground) {
-    process.stderr.write(`signalbox serves${daemon.url === null ? "" : ` at ${daemon.url}`}; Ctrl-C ends it, agents run on\n`);
+    process.stderr.write(
+      `signalbox serves${daemon.url === null ? "" : ` at ${daemon.url}`}; Ctrl-C ends it, agents run on\n`,
+    );
   }
   const signalled = new Promise<void>((resolve) => {
     for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => resolve());
@@ -191,9 +202,10 @@ async function listenForAgents(
     log.error("agent_port.taken", { port: kept });
     return listen("127.0.0.1", 0);
   });
-  db.run("INSERT INTO settings (name, value) VALUES ('agent_port', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", [
-    String(server.port),
-  ]);
+  db.run(
+    "INSERT INTO settings (name, value) VALUES ('agent_port', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    [String(server.port)],
+  );
   return server;
 }
 
@@ -216,7 +228,11 @@ function admit(preface: Preface, config: Config, composed: Composed): Principal 
   }
   const principal = composed.house.tokens.authenticate(preface.token);
   if (principal !== null) return principal;
-  throw new SignalboxError("permission_denied", "This token is unknown, expired or revoked.", "Create one with: signalbox token create.");
+  throw new SignalboxError(
+    "permission_denied",
+    "This token is unknown, expired or revoked.",
+    "Create one with: signalbox token create.",
+  );
 }
 
 function refuseOtherOptions(preface: Preface, config: Config): void {
@@ -262,7 +278,11 @@ function withDaemonCalls(
       }
       if (name === "stop_daemon") {
         if (principal.role === "observer" || principal.role === "agent") {
-          throw new SignalboxError("permission_denied", `The role ${principal.role} may not stop the daemon.`, "Ask the owner.");
+          throw new SignalboxError(
+            "permission_denied",
+            `The role ${principal.role} may not stop the daemon.`,
+            "Ask the owner.",
+          );
         }
         // After the answer is on its way.
         systemClock.after(50, daemon.askToStop);

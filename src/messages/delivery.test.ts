@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ATTEMPTS_MAX, isEnd, isReached, MESSAGE_MOVES, MESSAGE_STATES, type MessageState, resolveLate } from "./delivery.ts";
+import {
+  ATTEMPTS_MAX,
+  isEnd,
+  isReached,
+  MESSAGE_MOVES,
+  MESSAGE_STATES,
+  type MessageState,
+  resolveLate,
+} from "./delivery.ts";
 
 describe("a message's states", () => {
   it("can all be reached from queued", () => {
@@ -61,7 +69,10 @@ describe("a confirmation that is late", () => {
   });
 
   it("gives up after so many attempts, and says that it certainly did not arrive", () => {
-    const seen = { transcript: { hasMarker: false }, line: { state: "ready", promptBox: "empty", keysByPerson: false } } as const;
+    const seen = {
+      transcript: { hasMarker: false },
+      line: { state: "ready", promptBox: "empty", keysByPerson: false },
+    } as const;
     expect(resolveLate({ ...seen, attempts: ATTEMPTS_MAX - 1 }).do).toBe("return");
     expect(resolveLate({ ...seen, attempts: ATTEMPTS_MAX }).do).toBe("fail");
   });

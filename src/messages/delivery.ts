@@ -31,10 +31,6 @@ export const MESSAGE_MOVES: Record<MessageState, readonly MessageState[]> = {
   unknown: [],
 };
 
-export function mayMove(from: MessageState, to: MessageState): boolean {
-  return MESSAGE_MOVES[from].includes(to);
-}
-
 /** True when no move leads out of the state: the message has its verdict. */
 export function isEnd(state: MessageState): boolean {
   return MESSAGE_MOVES[state].length === 0;
@@ -80,7 +76,8 @@ export function resolveLate(seen: Sighting): Step {
   }
   if (seen.line.state === "busy" || seen.line.promptBox === "absent") return { do: "wait" };
   if (seen.line.promptBox === "draft") return seen.line.keysByPerson ? { do: "wait" } : { do: "press_enter" };
-  if (seen.transcript === null) return { do: "unknown", reason: "the prompt is empty and the transcript cannot be read" };
+  if (seen.transcript === null)
+    return { do: "unknown", reason: "the prompt is empty and the transcript cannot be read" };
   if (seen.attempts >= ATTEMPTS_MAX) return { do: "fail", reason: `not submitted after ${seen.attempts} attempts` };
   return { do: "return", reason: "the prompt is empty and the transcript does not hold it" };
 }

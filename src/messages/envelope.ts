@@ -2,6 +2,7 @@
 // removed that a terminal or a prompt could take for a key. The one place below all callers where text is cleaned; pure.
 
 import type { MessageId } from "../kernel/ids.ts";
+import type { MessageRow } from "./mailbox.ts";
 
 /** CONTRACT section 2: counted in UTF-8 bytes, as the sender wrote it. */
 export const BODY_BYTES_MAX = 1024 * 1024;
@@ -39,6 +40,16 @@ export function compose(letter: Letter): string {
   return [header, ...task, body].join("\n");
 }
 
+/** The letter of a message as the mailbox keeps it. */
+export function letterOf(message: MessageRow): string {
+  return compose({
+    messageId: message.message_id,
+    senderLabel: message.sender_label,
+    task: message.task_id === null ? null : { id: message.task_id, title: message.task_title },
+    body: message.body,
+  });
+}
+
 /** The part of the header that identifies the message wherever its text turns up. */
 export function markerOf(messageId: MessageId): string {
   return `[signalbox ${messageId} from `;
@@ -57,7 +68,12 @@ export function wordsAround(prompt: string, letter: string, id: MessageId): { be
   const plain = prompt.replace(PASTE_TAGS, "");
   const start = plain.indexOf(markerOf(id));
   if (start < 0) return { before: "", after: "" };
-  const tail = letter.replace(PASTE_TAGS, "").trimEnd().slice(-TAIL_CHARS).split(/\s+/u).filter((word) => word !== "");
+  const tail = letter
+    .replace(PASTE_TAGS, "")
+    .trimEnd()
+    .slice(-TAIL_CHARS)
+    .split(/\s+/u)
+    .filter((word) => word !== "");
   // In a look-ahead, because in a repetitive body the last match may overlap the one before it.
   const pattern = new RegExp(`(?=(${tail.map(escapePattern).join("\\s*")}))`, "gu");
   const ends = [...plain.slice(start).matchAll(pattern)].map((match) => start + match.index + (match[1] ?? "").length);
@@ -78,7 +94,8 @@ function escapePattern(text: string): string {
  *  a placeholder for a long paste; the placeholder counts only where nobody else has touched the box. */
 export function isOurs(draft: string, letter: string, isUntouched: boolean): boolean {
   const dense = (text: string) => text.replace(/\s+/gu, "");
-  if (dense(draft) !== "" && dense(letter).includes(dense(draft))) return dense(draft).includes("[signalboxmsg_") || isUntouched;
+  if (dense(draft) !== "" && dense(letter).includes(dense(draft)))
+    return dense(draft).includes("[signalboxmsg_") || isUntouched;
   return isUntouched && /^\[pasted text #\d+[^\]]*\]$/iu.test(draft.trim());
 }
 

@@ -78,7 +78,12 @@ export interface Mailbox {
   waiting(agentId: AgentId): number;
   /** How many this sender has had accepted for this agent since `sinceMs`, and the body of the last one. */
   recentFrom(sender: string, agentId: AgentId, sinceMs: number): { count: number; lastBody: string | null };
-  list(filter: { agentIds: readonly AgentId[]; states: readonly MessageState[]; afterSeq: number; limit: number }): MessageRow[];
+  list(filter: {
+    agentIds: readonly AgentId[];
+    states: readonly MessageState[];
+    afterSeq: number;
+    limit: number;
+  }): MessageRow[];
   agentsWithOpenMessages(): AgentId[];
   /** True when the message was in a state that may move there, and has moved. False: somebody else was first. */
   move(id: MessageId, to: MessageState, patch: MessagePatch): boolean;
@@ -155,11 +160,14 @@ export function createMailbox(db: Database): Mailbox {
       const columns = Object.keys(patch);
       const assignments = ["state = ?", ...columns.map((column) => `${column} = ?`)].join(", ");
       const values = [to, ...Object.values(patch), id];
-      return db.run(`UPDATE messages SET ${assignments} WHERE message_id = ? AND state IN (${from})`, values).changes > 0;
+      return (
+        db.run(`UPDATE messages SET ${assignments} WHERE message_id = ? AND state IN (${from})`, values).changes > 0
+      );
     },
     expired: (now) =>
       db.all<MessageRow>("SELECT * FROM messages WHERE state = 'queued' AND expires_at <= ? ORDER BY seq", [now]),
     nextExpiry: () =>
-      db.get<{ at: number | null }>("SELECT min(expires_at) AS at FROM messages WHERE state = 'queued'", [])?.at ?? null,
+      db.get<{ at: number | null }>("SELECT min(expires_at) AS at FROM messages WHERE state = 'queued'", [])?.at ??
+      null,
   };
 }

@@ -19,22 +19,45 @@ describe("bad input is refused with its code and changes nothing", () => {
     ["a root_path that is a file", "create_session", (house) => ({ root_path: file(house) }), "invalid_input"],
     ["a NUL in root_path", "create_session", () => ({ root_path: "/tmp/\0x" }), "invalid_input"],
     ["no root_path at all", "create_session", () => ({}), "invalid_input"],
-    ["a name with control characters", "create_session", (house) => ({ root_path: house.root, name: "a\x1bb" }), "invalid_input"],
+    [
+      "a name with control characters",
+      "create_session",
+      (house) => ({ root_path: house.root, name: "a\x1bb" }),
+      "invalid_input",
+    ],
     ["an unknown field", "create_session", (house) => ({ root_path: house.root, color: "red" }), "invalid_input"],
-    ["a level without a sandbox", "create_session", (house) => ({ root_path: house.root, security_level: "HIGH" }), "sandbox_unavailable"],
-    ["a terminal that is not there", "create_session", (house) => ({ root_path: house.root, terminal: "iterm2" }), "terminal_unavailable"],
+    [
+      "a level without a sandbox",
+      "create_session",
+      (house) => ({ root_path: house.root, security_level: "HIGH" }),
+      "sandbox_unavailable",
+    ],
+    [
+      "a terminal that is not there",
+      "create_session",
+      (house) => ({ root_path: house.root, terminal: "iterm2" }),
+      "terminal_unavailable",
+    ],
     ["an unknown session", "create_agent", () => ({ session_id: "ses_nope", kind: "scripted" }), "not_found"],
     ["an unknown agent", "send_message_to_agent", () => ({ agent_id: "agt_nope", message: "x" }), "not_found"],
     ["an unknown message", "get_message", () => ({ message_id: "msg_nope" }), "not_found"],
     ["arguments that are no object", "get_session_status", () => [] as never, "invalid_input"],
-    ["a prototype key", "get_session_status", () => JSON.parse('{"__proto__": {"x": 1}, "constructor": 1}'), "invalid_input"],
+    [
+      "a prototype key",
+      "get_session_status",
+      () => JSON.parse('{"__proto__": {"x": 1}, "constructor": 1}'),
+      "invalid_input",
+    ],
     ["a command that is none", "make_coffee", () => ({}), "invalid_input"],
   ];
 
   it.each(cases)("%s", async (_what, command, input, code) => {
     const house = await startHouse();
     const before = rows(house);
-    await expect(house.call(command, input(house))).rejects.toMatchObject({ code, nextStep: expect.stringMatching(/\S/) });
+    await expect(house.call(command, input(house))).rejects.toMatchObject({
+      code,
+      nextStep: expect.stringMatching(/\S/),
+    });
     expect(rows(house)).toEqual(before);
   });
 
@@ -42,11 +65,17 @@ describe("bad input is refused with its code and changes nothing", () => {
     const house = await startHouse();
     const { agent } = await withAgent(house);
     const before = rows(house);
-    for (const message of ["", " \n\u200b", "é".repeat(524_288) + "x"]) {
-      await expect(house.call("send_message_to_agent", { agent_id: agent.agent_id, message })).rejects.toMatchObject({ code: "invalid_input" });
+    for (const message of ["", " \n\u200b", `${"é".repeat(524_288)}x`]) {
+      await expect(house.call("send_message_to_agent", { agent_id: agent.agent_id, message })).rejects.toMatchObject({
+        code: "invalid_input",
+      });
     }
     expect(rows(house)).toEqual(before);
-    const whole = await house.call("send_message_to_agent", { agent_id: agent.agent_id, message: "é".repeat(524_288), wait_for: "processed" });
+    const whole = await house.call("send_message_to_agent", {
+      agent_id: agent.agent_id,
+      message: "é".repeat(524_288),
+      wait_for: "processed",
+    });
     expect(whole.state).toBe("processed");
   });
 });
@@ -61,8 +90,12 @@ it("resolves root_path and shows the resolved one", async () => {
 it("keeps the limits on sessions and agents", async () => {
   const house = await startHouse({ maxAgents: 1, maxSessions: 1 });
   const { session } = await withAgent(house);
-  await expect(house.call("create_session", { root_path: house.root })).rejects.toMatchObject({ code: "limit_reached" });
-  await expect(house.call("create_agent", { session_id: session.session_id, kind: "scripted" })).rejects.toMatchObject({ code: "limit_reached" });
+  await expect(house.call("create_session", { root_path: house.root })).rejects.toMatchObject({
+    code: "limit_reached",
+  });
+  await expect(house.call("create_agent", { session_id: session.session_id, kind: "scripted" })).rejects.toMatchObject({
+    code: "limit_reached",
+  });
 });
 
 it("names agents by the next free number and refuses a name twice", async () => {
@@ -82,9 +115,13 @@ it("leaves no agent behind when its program cannot be started", async () => {
   const inner = await house.call("create_session", { root_path: gone });
   const { rmdirSync } = await import("node:fs");
   rmdirSync(gone);
-  await expect(house.call("create_agent", { session_id: inner.session_id, kind: "scripted" })).rejects.toMatchObject({ code: "terminal_unavailable" });
+  await expect(house.call("create_agent", { session_id: inner.session_id, kind: "scripted" })).rejects.toMatchObject({
+    code: "terminal_unavailable",
+  });
   expect(rows(house).agents).toBe(0);
-  expect(await house.call("create_agent", { session_id: session.session_id, kind: "scripted" })).toMatchObject({ state: "ready" });
+  expect(await house.call("create_agent", { session_id: session.session_id, kind: "scripted" })).toMatchObject({
+    state: "ready",
+  });
 });
 
 it("shows a program that cannot start as failed, with its own last words", async () => {
@@ -93,7 +130,9 @@ it("shows a program that cannot start as failed, with its own last words", async
   const agent = await house.call("create_agent", { session_id: session.session_id, kind: "scripted", wait_s: 60 });
   expect(agent.state).toBe("failed");
   expect(agent.state_reason).toMatch(/exited with code 2; crashed 6 times/);
-  await expect.poll(async () => (await house.call("get_session_status")).sessions[0].agents[0].state_reason).toContain("no_such_key");
+  await expect
+    .poll(async () => (await house.call("get_session_status")).sessions[0].agents[0].state_reason)
+    .toContain("no_such_key");
 }, 60_000);
 
 describe("roles", () => {
@@ -101,8 +140,12 @@ describe("roles", () => {
     const house = await startHouse();
     const { agent } = await withAgent(house);
     await house.call("get_session_status", {}, OBSERVER);
-    await expect(house.call("send_message_to_agent", { agent_id: agent.agent_id, message: "x" }, OBSERVER)).rejects.toMatchObject({ code: "permission_denied" });
-    await expect(house.call("create_token", { role: "observer" }, OPERATOR)).rejects.toMatchObject({ code: "permission_denied" });
+    await expect(
+      house.call("send_message_to_agent", { agent_id: agent.agent_id, message: "x" }, OBSERVER),
+    ).rejects.toMatchObject({ code: "permission_denied" });
+    await expect(house.call("create_token", { role: "observer" }, OPERATOR)).rejects.toMatchObject({
+      code: "permission_denied",
+    });
     const made = await house.call("create_token", { role: "observer" }, OWNER);
     expect(house.house.tokens.authenticate(made.token)).toMatchObject({ role: "observer" });
     await house.call("revoke_token", { id: made.id }, OWNER);
@@ -133,8 +176,16 @@ it("keeps names, paths, prompts and bodies unreadable in every file of its direc
   const root = join(house.root, "CANARY-PATH");
   mkdirSync(root);
   const session = await house.call("create_session", { root_path: root, name: "CANARY-NAME" });
-  const agent = await house.call("create_agent", { session_id: session.session_id, kind: "scripted", system_prompt: "CANARY-PROMPT" });
-  await house.call("send_message_to_agent", { agent_id: agent.agent_id, message: "CANARY-BODY", wait_for: "processed" });
+  const agent = await house.call("create_agent", {
+    session_id: session.session_id,
+    kind: "scripted",
+    system_prompt: "CANARY-PROMPT",
+  });
+  await house.call("send_message_to_agent", {
+    agent_id: agent.agent_id,
+    message: "CANARY-BODY",
+    wait_for: "processed",
+  });
   const files = readdirSync(house.dir, { recursive: true, withFileTypes: true }).filter(
     (entry) => entry.isFile() && entry.name.startsWith("test.db"),
   );
@@ -157,7 +208,11 @@ it("reads an agent's screen, transcript and output without escape sequences or s
   const house = await startHouse();
   const { agent } = await withAgent(house);
   const key = "sk-ant-REDACTME0123456789";
-  await house.call("send_message_to_agent", { agent_id: agent.agent_id, message: `my key is ${key}`, wait_for: "processed" });
+  await house.call("send_message_to_agent", {
+    agent_id: agent.agent_id,
+    message: `my key is ${key}`,
+    wait_for: "processed",
+  });
   for (const what of ["screen", "transcript", "output"]) {
     const read = await house.call("read_agent", { agent_id: agent.agent_id, what });
     expect(read.text).toContain("my key is");

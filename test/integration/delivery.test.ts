@@ -1,13 +1,16 @@
 // What happens to messages, end to end through real terminals, with the scripted agent as witness: its log says what reached
 // the model and where every key went.
 
-
-
 import { describe, expect, it } from "vitest";
 import { startHouse, type TestHouse, withAgent } from "../support/house.ts";
 
-const prompts = (house: TestHouse) => house.oracle().filter((one) => one.event === "prompt").map((one) => one.text as string);
-const dialogKeys = (house: TestHouse) => house.oracle().filter((one) => one.event.startsWith("dialog_") && /key|swallowed/.test(one.event));
+const prompts = (house: TestHouse) =>
+  house
+    .oracle()
+    .filter((one) => one.event === "prompt")
+    .map((one) => one.text as string);
+const dialogKeys = (house: TestHouse) =>
+  house.oracle().filter((one) => one.event.startsWith("dialog_") && /key|swallowed/.test(one.event));
 const send = (house: TestHouse, agentId: string, message: string, more: Record<string, unknown> = {}) =>
   house.call("send_message_to_agent", { agent_id: agentId, message, ...more });
 
@@ -61,12 +64,23 @@ describe("a message to an idle agent", () => {
 describe("while the line is not clear", () => {
   it("nothing is typed into a permission dialog; the message arrives after it was answered from outside", async () => {
     const house = await startHouse({
-      script: { rules: [{ match: { contains: "do it" }, actions: [{ permission: { tool: "Bash", input: { command: "ls" } } }, { reply: "done" }] }] },
+      script: {
+        rules: [
+          {
+            match: { contains: "do it" },
+            actions: [{ permission: { tool: "Bash", input: { command: "ls" } } }, { reply: "done" }],
+          },
+        ],
+      },
     });
     const { session, agent } = await withAgent(house);
     const first = await send(house, agent.agent_id, "do it");
     const waiting = await house.call("wait_for_agent", { agent_id: agent.agent_id, until: "waiting" });
-    expect(waiting).toMatchObject({ state: "waiting", timed_out: false, waiting_for: { kind: "permission", tool: "Bash" } });
+    expect(waiting).toMatchObject({
+      state: "waiting",
+      timed_out: false,
+      waiting_for: { kind: "permission", tool: "Bash" },
+    });
     const second = await send(house, agent.agent_id, "1");
     expect(second.state).toBe("queued");
     const status = await house.call("get_session_status", { session_id: session.session_id });
@@ -87,7 +101,11 @@ describe("while the line is not clear", () => {
 
   it("a denial reaches the agent with its reason", async () => {
     const house = await startHouse({
-      script: { rules: [{ match: { contains: "do it" }, actions: [{ permission: { tool: "Bash", input: {} } }, { reply: "over" }] }] },
+      script: {
+        rules: [
+          { match: { contains: "do it" }, actions: [{ permission: { tool: "Bash", input: {} } }, { reply: "over" }] },
+        ],
+      },
     });
     const { agent } = await withAgent(house);
     await send(house, agent.agent_id, "do it");
@@ -146,7 +164,11 @@ describe("while the line is not clear", () => {
     const status = await house.call("get_session_status");
     const { waiting_for, queued_messages } = status.sessions[0].agents[0];
     expect({ kind: waiting_for.kind, queued_messages }).toEqual({ kind: "trust", queued_messages: 1 });
-    await house.call("answer_agent", { agent_id: agent.agent_id, request_id: waiting_for.request_id, decision: "allow" });
+    await house.call("answer_agent", {
+      agent_id: agent.agent_id,
+      request_id: waiting_for.request_id,
+      decision: "allow",
+    });
     await until(async () => prompts(house).length === 1);
     expect(house.oracle().filter((one) => one.event === "dialog_swallowed")).toEqual([]);
   });
@@ -167,18 +189,34 @@ describe("while the line is not clear", () => {
 
 describe("other channels than the prompt", () => {
   it("hand a peer's message over in the moment the turn before ends", async () => {
-    const house = await startHouse({ script: { rules: [{ match: { contains: "slowly" }, actions: [{ delayMs: 400 }, { reply: "slow answer" }] }] } });
+    const house = await startHouse({
+      script: { rules: [{ match: { contains: "slowly" }, actions: [{ delayMs: 400 }, { reply: "slow answer" }] }] },
+    });
     const { session, agent } = await withAgent(house);
     const peer = await house.call("create_agent", { session_id: session.session_id, kind: "scripted" });
-    const asPeer = { role: "agent" as const, sessionId: session.session_id, agentId: peer.agent_id, actor: `agent:${peer.agent_id}` };
+    const asPeer = {
+      role: "agent" as const,
+      sessionId: session.session_id,
+      agentId: peer.agent_id,
+      actor: `agent:${peer.agent_id}`,
+    };
     const first = await send(house, agent.agent_id, "slowly", { wait_for: "delivered" });
-    const second = await house.call("send_message_to_agent", { agent_id: agent.agent_id, message: "from a peer" }, asPeer);
+    const second = await house.call(
+      "send_message_to_agent",
+      { agent_id: agent.agent_id, message: "from a peer" },
+      asPeer,
+    );
     const ends = await Promise.all(
       [first, second].map((one) => house.call("get_message", { message_id: one.message_id, wait_for: "processed" })),
     );
     expect(ends[0]).toMatchObject({ reply: "slow answer", channel: "prompt" });
     expect(ends[1]).toMatchObject({ channel: "turn_end", attempts: 1, reply: expect.stringContaining("from a peer") });
-    expect(house.oracle().filter((one) => one.event === "prompt").map((one) => one.via)).toEqual(["box", "stop_hook"]);
+    expect(
+      house
+        .oracle()
+        .filter((one) => one.event === "prompt")
+        .map((one) => one.via),
+    ).toEqual(["box", "stop_hook"]);
   });
 
   it("put an urgent note before the model while it works", async () => {
@@ -187,7 +225,11 @@ describe("other channels than the prompt", () => {
         rules: [
           {
             match: { contains: "work" },
-            actions: [{ permission: { tool: "Bash", input: { command: "ls" } } }, { permission: { tool: "Bash", input: { command: "ls" } } }, { reply: "worked" }],
+            actions: [
+              { permission: { tool: "Bash", input: { command: "ls" } } },
+              { permission: { tool: "Bash", input: { command: "ls" } } },
+              { reply: "worked" },
+            ],
           },
         ],
       },
@@ -196,10 +238,14 @@ describe("other channels than the prompt", () => {
     const first = await send(house, agent.agent_id, "work");
     const { waiting_for } = await house.call("wait_for_agent", { agent_id: agent.agent_id, until: "waiting" });
     const urgent = await send(house, agent.agent_id, "look out", { priority: "urgent" });
-    const allow = async (request: any) => house.call("answer_agent", { agent_id: agent.agent_id, request_id: request.request_id, decision: "allow" });
+    const allow = async (request: any) =>
+      house.call("answer_agent", { agent_id: agent.agent_id, request_id: request.request_id, decision: "allow" });
     await allow(waiting_for);
     const next = await house.call("wait_for_agent", { agent_id: agent.agent_id, until: "waiting" });
-    expect(await house.call("get_message", { message_id: urgent.message_id, wait_for: "delivered" })).toMatchObject({ state: "delivered", channel: "mid_turn" });
+    expect(await house.call("get_message", { message_id: urgent.message_id, wait_for: "delivered" })).toMatchObject({
+      state: "delivered",
+      channel: "mid_turn",
+    });
     await allow(next.waiting_for);
     const ends = await Promise.all(
       [first, urgent].map((one) => house.call("get_message", { message_id: one.message_id, wait_for: "processed" })),
@@ -238,7 +284,9 @@ describe("when something is lost on the way", () => {
   });
 
   it("a turn that is interrupted ends the message as processed with the reason, without a reply", async () => {
-    const house = await startHouse({ script: { rules: [{ match: { contains: "for ever" }, actions: [{ hang: true }] }] } });
+    const house = await startHouse({
+      script: { rules: [{ match: { contains: "for ever" }, actions: [{ hang: true }] }] },
+    });
     const { agent } = await withAgent(house);
     const receipt = await send(house, agent.agent_id, "think for ever", { wait_for: "delivered" });
     expect(receipt.state).toBe("delivered");
@@ -248,7 +296,9 @@ describe("when something is lost on the way", () => {
   });
 
   it("an interrupted message never gets the answer of the turn after it", async () => {
-    const house = await startHouse({ script: { rules: [{ match: { contains: "for ever" }, actions: [{ hang: true }] }] } });
+    const house = await startHouse({
+      script: { rules: [{ match: { contains: "for ever" }, actions: [{ hang: true }] }] },
+    });
     const { agent } = await withAgent(house);
     const first = await send(house, agent.agent_id, "think for ever", { wait_for: "delivered" });
     const second = await send(house, agent.agent_id, "and now?");
@@ -261,14 +311,43 @@ describe("when something is lost on the way", () => {
   });
 
   it("an API failure ends the message as processed with the error", async () => {
-    const house = await startHouse({ script: { rules: [{ match: { contains: "hello" }, actions: [{ apiError: "server_error" }] }] } });
+    const house = await startHouse({
+      script: { rules: [{ match: { contains: "hello" }, actions: [{ apiError: "server_error" }] }] },
+    });
     const { agent } = await withAgent(house);
     const end = await send(house, agent.agent_id, "hello", { wait_for: "processed" });
     expect(end).toMatchObject({ state: "processed", reply: null, failure: { code: "api_error" } });
   });
 
+  it("a usage limit holds the queue instead of burning attempts, and the state says so", async () => {
+    const house = await startHouse({
+      script: { rules: [{ match: { contains: "hello" }, actions: [{ apiError: "rate_limit" }] }] },
+    });
+    const { agent } = await withAgent(house);
+    const first = await send(house, agent.agent_id, "hello", { wait_for: "processed" });
+    expect(first).toMatchObject({ state: "processed", failure: { code: "api_error" } });
+    const second = await send(house, agent.agent_id, "behind it", { wait_for: "delivered", wait_s: 1 });
+    expect(second).toMatchObject({ state: "queued", attempts: 0 });
+    const [session] = (await house.call("get_session_status")).sessions;
+    expect(session.agents[0].state_reason).toMatch(/^usage limit \(rate_limit\); the queue waits until 20/);
+  });
+
+  it("API retries are named while the turn lasts", async () => {
+    const house = await startHouse({
+      script: {
+        rules: [{ match: { contains: "hello" }, actions: [{ apiRetry: { status: 529, attempt: 2 } }, { hang: true }] }],
+      },
+    });
+    const { agent } = await withAgent(house);
+    await send(house, agent.agent_id, "hello", { wait_for: "delivered" });
+    const reason = async () => (await house.call("get_session_status")).sessions[0].agents[0].state_reason;
+    await expect.poll(reason, { timeout: 10_000 }).toContain("529");
+  });
+
   it("an agent that dies in a turn is restarted with its conversation; the turn's message is told apart from those behind it", async () => {
-    const house = await startHouse({ script: { rules: [{ match: { contains: "die" }, times: 1, actions: [{ crash: true }] }] } });
+    const house = await startHouse({
+      script: { rules: [{ match: { contains: "die" }, times: 1, actions: [{ crash: true }] }] },
+    });
     const { agent } = await withAgent(house);
     await send(house, agent.agent_id, "remember me", { wait_for: "processed" });
     const fatal = await send(house, agent.agent_id, "die now");
@@ -290,8 +369,12 @@ describe("a message that is not delivered", () => {
     const { agent } = await withAgent(house);
     await house.call("clear_agent_conversation", { agent_id: agent.agent_id });
     const receipt = await send(house, agent.agent_id, "never mind");
-    expect(await house.call("cancel_message", { message_id: receipt.message_id })).toMatchObject({ state: "cancelled" });
-    await expect(house.call("cancel_message", { message_id: receipt.message_id })).rejects.toMatchObject({ code: "conflict" });
+    expect(await house.call("cancel_message", { message_id: receipt.message_id })).toMatchObject({
+      state: "cancelled",
+    });
+    await expect(house.call("cancel_message", { message_id: receipt.message_id })).rejects.toMatchObject({
+      code: "conflict",
+    });
   });
 
   it("expires when its time runs out", async () => {
@@ -307,7 +390,9 @@ describe("a message that is not delivered", () => {
     const { agent } = await withAgent(house);
     await house.call("clear_agent_conversation", { agent_id: agent.agent_id });
     const receipt = await send(house, agent.agent_id, "too late");
-    await expect(house.call("delete_agent", { agent_id: agent.agent_id })).rejects.toMatchObject({ code: "confirmation_required" });
+    await expect(house.call("delete_agent", { agent_id: agent.agent_id })).rejects.toMatchObject({
+      code: "confirmation_required",
+    });
     await house.call("delete_agent", { agent_id: agent.agent_id, force: true });
     expect(await house.call("get_message", { message_id: receipt.message_id })).toMatchObject({ state: "failed" });
     await expect(send(house, agent.agent_id, "hello?")).rejects.toMatchObject({ code: "not_found" });
@@ -317,7 +402,11 @@ describe("a message that is not delivered", () => {
     const house = await startHouse();
     const { agent } = await withAgent(house);
     const closed = await house.call("clear_agent_conversation", { agent_id: agent.agent_id });
-    expect(closed).toEqual({ agent_id: agent.agent_id, state: "closed", closed_conversation_id: agent.conversation_id });
+    expect(closed).toEqual({
+      agent_id: agent.agent_id,
+      state: "closed",
+      closed_conversation_id: agent.conversation_id,
+    });
     const receipt = await send(house, agent.agent_id, "later");
     expect(receipt.state).toBe("queued");
     const started = await house.call("start_new_agent_conversation", { agent_id: agent.agent_id });
@@ -331,10 +420,15 @@ it("answers the same idempotency key with the first result, and another request 
   const house = await startHouse();
   const { agent } = await withAgent(house);
   const request = { agent_id: agent.agent_id, message: "once", idempotency_key: "k1", wait_for: "processed" };
-  const [a, b] = await Promise.all([house.call("send_message_to_agent", request), house.call("send_message_to_agent", request)]);
+  const [a, b] = await Promise.all([
+    house.call("send_message_to_agent", request),
+    house.call("send_message_to_agent", request),
+  ]);
   const c = await house.call("send_message_to_agent", request);
   expect([b.message_id, c.message_id]).toEqual([a.message_id, a.message_id]);
-  await expect(house.call("send_message_to_agent", { ...request, message: "twice" })).rejects.toMatchObject({ code: "conflict" });
+  await expect(house.call("send_message_to_agent", { ...request, message: "twice" })).rejects.toMatchObject({
+    code: "conflict",
+  });
   expect(prompts(house)).toHaveLength(1);
 });
 
@@ -342,14 +436,25 @@ it("lets an agent write to its peer under its own name, and to nobody else's ses
   const house = await startHouse();
   const { session, agent } = await withAgent(house);
   const peer = await house.call("create_agent", { session_id: session.session_id, kind: "scripted" });
-  const asAgent = { role: "agent" as const, sessionId: session.session_id, agentId: agent.agent_id, actor: `agent:${agent.agent_id}` };
-  const receipt = await house.call("send_message_to_agent", { agent_id: peer.agent_id, message: "hi", wait_for: "processed" }, asAgent);
+  const asAgent = {
+    role: "agent" as const,
+    sessionId: session.session_id,
+    agentId: agent.agent_id,
+    actor: `agent:${agent.agent_id}`,
+  };
+  const receipt = await house.call(
+    "send_message_to_agent",
+    { agent_id: peer.agent_id, message: "hi", wait_for: "processed" },
+    asAgent,
+  );
   expect(receipt.reply).toContain("from Agent_1]");
   const other = await house.call("create_session", { root_path: house.dir });
   const stranger = await house.call("create_agent", { session_id: other.session_id, kind: "scripted" });
   const attempt = house.call("send_message_to_agent", { agent_id: stranger.agent_id, message: "hi" }, asAgent);
   await expect(attempt).rejects.toMatchObject({ code: "not_found" });
-  await expect(house.call("create_agent", { session_id: session.session_id }, asAgent)).rejects.toMatchObject({ code: "permission_denied" });
+  await expect(house.call("create_agent", { session_id: session.session_id }, asAgent)).rejects.toMatchObject({
+    code: "permission_denied",
+  });
 });
 
 /** Waits for a fact that no event tells; bounded, and a failure when it never comes. */

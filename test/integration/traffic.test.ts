@@ -19,7 +19,8 @@ async function pair(house: TestHouse) {
 it("refuses the 31st message of one agent to another within a minute", async () => {
   const house = await startHouse();
   const { first, second, as } = await pair(house);
-  for (let n = 0; n < 30; n++) await house.call("send_message_to_agent", { agent_id: second.agent_id, message: `${n}` }, as(first));
+  for (let n = 0; n < 30; n++)
+    await house.call("send_message_to_agent", { agent_id: second.agent_id, message: `${n}` }, as(first));
   const one = house.call("send_message_to_agent", { agent_id: second.agent_id, message: "more" }, as(first));
   await expect(one).rejects.toMatchObject({ code: "limit_reached", retryable: true });
 });
@@ -53,7 +54,12 @@ it("lists dead letters and sends one again as a new message", async () => {
   const house = await startHouse();
   const { agent } = await withAgent(house);
   await house.call("clear_agent_conversation", { agent_id: agent.agent_id });
-  const lost = await house.call("send_message_to_agent", { agent_id: agent.agent_id, message: "soon", expires_in_s: 0.01, wait_for: "delivered" });
+  const lost = await house.call("send_message_to_agent", {
+    agent_id: agent.agent_id,
+    message: "soon",
+    expires_in_s: 0.01,
+    wait_for: "delivered",
+  });
   expect(lost.state).toBe("expired");
   const dead = await house.call("list_messages", {});
   expect(dead.messages.map((one: any) => one.message_id)).toEqual([lost.message_id]);
@@ -62,5 +68,7 @@ it("lists dead letters and sends one again as a new message", async () => {
   await house.call("start_new_agent_conversation", { agent_id: agent.agent_id });
   const end = await house.call("get_message", { message_id: again.message_id, wait_for: "processed" });
   expect(end.reply).toContain("soon");
-  await expect(house.call("resend_message", { message_id: again.message_id })).rejects.toMatchObject({ code: "conflict" });
+  await expect(house.call("resend_message", { message_id: again.message_id })).rejects.toMatchObject({
+    code: "conflict",
+  });
 });

@@ -73,7 +73,9 @@ export async function startHouse(
     limits: { maxAgents: options.maxAgents ?? 16, maxSessions: options.maxSessions ?? 8, leastLevel: null },
     version: "0.0.0-test",
     pid: process.pid,
-    outside: realOutside(createExecutables({ env, node: process.execPath, ownProgram: () => programPath("scripted-agent") })),
+    outside: realOutside(
+      createExecutables({ env, node: process.execPath, ownProgram: () => programPath("scripted-agent") }),
+    ),
     agentEnv: agentEnvironment(env, []),
     hookHelper: [process.execPath, programPath("hook-helper")],
     hooksUrl: () => `${url}/hooks`,

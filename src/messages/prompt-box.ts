@@ -1,0 +1,91 @@
+// What stands in an agent's prompt box and is in the way: our own leftovers, which are removed; a person's draft, which is put
+// aside once it has been left alone; and words of a person that ran into a letter, which are put back. Everything here types
+// only where no human key has been seen since the look.
+
+import type { Line } from "../agents/supervisor.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { AgentId, MessageId } from "../kernel/ids.ts";
+import { isOurs, letterOf, messageIdIn, sanitise } from "./envelope.ts";
+import type { Mailbox } from "./mailbox.ts";
+
+/** A person who has not touched a draft for this long is reading or away; before, it is theirs to finish. */
+const DRAFT_QUIET_MS = 3_000;
+/** The program needs a moment to draw what our keys did. */
+const REDRAW_MS = 60;
+/** A box that will not empty is left to its person. */
+const CLEARS_MAX = 5;
+
+interface Seen {
+  draft: string;
+  viewerInputs: number;
+}
+
+export interface PromptBox {
+  /** A draft stands in the box. Does what may be done about it and asks to be rung again where that is worth it. */
+  clear(agentId: AgentId, line: Line, seen: Seen): Promise<void>;
+  /** The box is empty: true when a person's words had to go back into it first. */
+  restore(agentId: AgentId, line: Line, viewerInputs: number): Promise<boolean>;
+  /** These words belong to a person and are to stand in the box again. */
+  owe(agentId: AgentId, words: string): void;
+  /** A letter is being typed. */
+  typed(agentId: AgentId, last: { messageId: MessageId; terminal: Line["terminal"]; viewerInputs: number }): void;
+}
+
+export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (agentId: AgentId) => void }): PromptBox {
+  const { mailbox, clock } = deps;
+  const lastTyped = new Map<AgentId, Parameters<PromptBox["typed"]>[1]>();
+  const owed = new Map<AgentId, { words: string; tries: number }>();
+  const drafts = new Map<AgentId, Seen & { sinceMs: number }>();
+
+  const ringAfter = (agentId: AgentId, delayMs: number) => void clock.after(delayMs, () => deps.ring(agentId));
+
+  /** One clearLine deletes one line; too many do nothing. */
+  const wipe = (line: Line, { draft, viewerInputs }: Seen) =>
+    line.terminal.write(line.kind.keys.clearLine.repeat(2 + 2 * draft.split("\n").length), {
+      ifViewerInputs: viewerInputs,
+    });
+
+  const isLeftover = (agentId: AgentId, line: Line, { draft, viewerInputs }: Seen): boolean => {
+    const last = lastTyped.get(agentId);
+    const id = messageIdIn(draft) ?? last?.messageId ?? null;
+    const message = id === null ? undefined : mailbox.get(id);
+    const isUntouched = last !== undefined && last.terminal === line.terminal && last.viewerInputs === viewerInputs;
+    return message !== undefined && isOurs(draft, line.kind.typed(letterOf(message)), isUntouched);
+  };
+
+  return {
+    async clear(agentId, line, seen) {
+      const debt = owed.get(agentId);
+      const mayWipe = debt !== undefined && debt.tries < CLEARS_MAX;
+      if (mayWipe) debt.tries += 1;
+      else owed.delete(agentId);
+      if (mayWipe || isLeftover(agentId, line, seen)) {
+        await wipe(line, seen);
+        return ringAfter(agentId, REDRAW_MS);
+      }
+      const before = drafts.get(agentId);
+      const isSame = before?.draft === seen.draft && before.viewerInputs === seen.viewerInputs;
+      if (!isSame) drafts.set(agentId, { ...seen, sinceMs: clock.monotonicMs() });
+      const { stash } = line.kind.keys;
+      if (stash === null) return;
+      const quietMs = isSame ? clock.monotonicMs() - before.sinceMs : 0;
+      if (quietMs < DRAFT_QUIET_MS) return ringAfter(agentId, DRAFT_QUIET_MS - quietMs + 1);
+      await line.terminal.write(stash, { ifViewerInputs: seen.viewerInputs });
+      ringAfter(agentId, REDRAW_MS);
+    },
+    async restore(agentId, line, viewerInputs) {
+      drafts.delete(agentId);
+      const debt = owed.get(agentId);
+      if (debt === undefined) return false;
+      owed.delete(agentId);
+      await line.terminal.write(line.kind.draftKeys(sanitise(debt.words)), { ifViewerInputs: viewerInputs });
+      ringAfter(agentId, REDRAW_MS);
+      return true;
+    },
+    owe(agentId, words) {
+      owed.set(agentId, { words, tries: 0 });
+      ringAfter(agentId, REDRAW_MS);
+    },
+    typed: (agentId, last) => void lastTyped.set(agentId, last),
+  };
+}

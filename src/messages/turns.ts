@@ -1,0 +1,110 @@
+// When a turn is over, and how. Its Stop or StopFailure hook says so; a turn that fell silent (Esc, a death, a lost hook) is
+// judged by its transcript after a short grace. What is delivered here becomes `processed`; nothing is sent from here.
+
+import type { TranscriptReading } from "../agents/kind.ts";
+import type { AgentState } from "../agents/lifecycle.ts";
+import type { Clock, Timer } from "../kernel/clock.ts";
+import type { AgentId } from "../kernel/ids.ts";
+import { markerOf } from "./envelope.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Lines } from "./lines.ts";
+import type { Mailbox, MessageRow } from "./mailbox.ts";
+
+/** A turn's Stop hook comes 45-66 ms before the session file says idle (measured). A turn that went idle without one for
+ *  this long was interrupted or failed, and the transcript (flushed within 120 ms) says which. */
+const TURN_GRACE_MS = 1_000;
+
+/** States in which a turn may still be running. */
+const RUNNING: ReadonlySet<AgentState | null> = new Set<AgentState>(["working", "waiting", "starting"]);
+
+export interface TurnEnd {
+  reply: string | null;
+  failure: { code: string; message: string } | null;
+}
+
+export interface Turns {
+  /** Looks whether delivered messages of the agent lost their turn. */
+  watch(agentId: AgentId): void;
+  /** Judges at once a turn that went idle in silence, because the next one is about to be confused with it. */
+  endGrace(agentId: AgentId): void;
+  /** The running turn has ended: everything delivered is done. */
+  finish(agentId: AgentId, end: TurnEnd): void;
+  detach(): void;
+}
+
+export function createTurns(deps: {
+  mailbox: Mailbox;
+  ledger: Ledger;
+  lines: Lines;
+  clock: Clock;
+  /** The queue may go on. */
+  judged: (agentId: AgentId) => void;
+}): Turns {
+  const { mailbox, ledger, lines, clock } = deps;
+  const graces = new Map<AgentId, Timer>();
+
+  const end = (row: MessageRow, { reply, failure }: TurnEnd) => {
+    const now = clock.now();
+    ledger.move(row, "processed", {
+      processed_at: now,
+      ended_at: now,
+      reply,
+      failure_code: failure?.code ?? null,
+      failure_message: failure?.message ?? null,
+    });
+  };
+
+  const closeSilent = (agentId: AgentId, which: (row: MessageRow) => boolean) => {
+    const generation = lines.line(agentId)?.generation;
+    for (const row of mailbox.inState(agentId, "delivered").filter(which)) {
+      end(row, silentEnd(row.generation !== generation, lines.transcriptAbout(agentId, markerOf(row.message_id))));
+    }
+  };
+
+  const dropGrace = (agentId: AgentId): boolean => {
+    graces.get(agentId)?.cancel();
+    return graces.delete(agentId);
+  };
+
+  const endGrace = (agentId: AgentId) => {
+    if (dropGrace(agentId)) closeSilent(agentId, () => true);
+  };
+
+  return {
+    endGrace,
+    watch(agentId) {
+      const delivered = mailbox.inState(agentId, "delivered");
+      if (delivered.length === 0) return void dropGrace(agentId);
+      const generation = lines.line(agentId)?.generation;
+      // Another process runs now, so the one that took these died, and nothing more will be heard of their turn.
+      if (generation !== undefined && delivered.some((row) => row.generation !== generation)) {
+        return closeSilent(agentId, (row) => row.generation !== generation);
+      }
+      // The prompt was idle and another turn has begun: whatever had been delivered belongs to the turn before.
+      if (RUNNING.has(lines.stateOf(agentId))) return endGrace(agentId);
+      if (graces.has(agentId)) return;
+      const judge = () => {
+        graces.delete(agentId);
+        closeSilent(agentId, () => true);
+        deps.judged(agentId);
+      };
+      graces.set(agentId, clock.after(TURN_GRACE_MS, judge));
+    },
+    finish(agentId, how) {
+      for (const row of mailbox.inState(agentId, "delivered")) end(row, how);
+    },
+    detach() {
+      for (const timer of graces.values()) timer.cancel();
+    },
+  };
+}
+
+/** How a turn ended that ended without its hook. Without a failure: it ended well and only the hook was lost. */
+function silentEnd(isDead: boolean, transcript: TranscriptReading | null): TurnEnd {
+  const failed = (code: string, message: string): TurnEnd => ({ reply: null, failure: { code, message } });
+  if (isDead) return failed("agent_crashed", "the agent ended during the turn");
+  if (transcript?.interrupted) return failed("interrupted", "a person interrupted the turn");
+  if (transcript?.apiError != null) return failed("api_error", transcript.apiError);
+  if (transcript?.reply != null) return { reply: transcript.reply, failure: null };
+  return failed("interrupted", "the turn ended without an answer");
+}
