@@ -60,7 +60,8 @@ export async function build({ sourcemap = false } = {}) {
       ...esm,
       entryPoints: { main: "src/main.ts" },
       splitting: true,
-      chunkNames: "parts/[name]-[hash]",
+      // Beside the programs, because the daemon finds them beside itself.
+      chunkNames: "[name]-[hash]",
     }),
     ...Object.entries(PROGRAMS).map(([name, file]) => bundle({ ...options, ...esm, entryPoints: { [name]: file } })),
   ];
