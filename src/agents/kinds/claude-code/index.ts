@@ -1,0 +1,36 @@
+// Claude Code as an agent kind: how to find and start it and how to understand it. No IO; each subject has its own file
+// beside this one, and the one program among them (hook-helper.ts) is only named here, never imported.
+
+import type { AgentKind } from "../../kind.ts";
+import { readRegistry, registryDir, transcriptPath } from "./files.ts";
+import { answers, translate } from "./hooks.ts";
+import { ENTER, ESCAPE, optionKeys, submitKeys } from "./keys.ts";
+import { launch } from "./launch.ts";
+import { readScreen } from "./screen.ts";
+import { readTranscript, renderTranscript } from "./transcript.ts";
+import { parseVersion, refuseVersion } from "./versions.ts";
+
+export const claudeCode: AgentKind = {
+  name: "claude-code",
+  lookup: {
+    is: "on_path",
+    variable: "SIGNALBOX_CLAUDE",
+    command: "claude",
+    versionArgs: ["--version"],
+    install: "npm install -g @anthropic-ai/claude-code",
+  },
+  parseVersion,
+  refuseVersion,
+  launch,
+  registryDir,
+  readRegistry,
+  transcriptPath,
+  readTranscript,
+  renderTranscript,
+  translate,
+  readScreen,
+  submitKeys,
+  optionKeys,
+  keys: { enter: ENTER, interrupt: ESCAPE },
+  answers,
+};

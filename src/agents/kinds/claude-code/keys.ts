@@ -1,0 +1,24 @@
+// Keys for Claude Code: into the prompt box and onto a dialog's option. Pure. Several keys in one piece are not a sequence
+// to this program: 2.1.197 took arrow-down and Enter, written together, for Enter on the first option.
+
+import type { ScreenReading } from "../../kind.ts";
+
+const UP = "\x1b[A";
+const DOWN = "\x1b[B";
+export const ENTER = "\r";
+export const ESCAPE = "\x1b";
+
+/** Bracketed, because an unbracketed text of some length turns its Enter into a line break. `text` holds no escape. */
+export function submitKeys(text: string): string {
+  // A backslash directly before Enter means "new line"; the blank behind it is trimmed off again.
+  return `\x1b[200~${text}${text.endsWith("\\") ? " " : ""}\x1b[201~${ENTER}`;
+}
+
+/** One step towards pressing the option: a digit where a digit presses at once, else a move, else Enter once the option
+ *  is highlighted. Look at the screen again after each step and ask again until the dialog has gone. */
+export function optionKeys(dialog: NonNullable<ScreenReading["dialog"]>, option: number): string {
+  const steps = option - dialog.selected;
+  if (steps === 0) return ENTER;
+  if ((dialog.kind === "permission" || dialog.kind === "question") && option < 9) return String(option + 1);
+  return (steps < 0 ? UP : DOWN).repeat(Math.abs(steps));
+}

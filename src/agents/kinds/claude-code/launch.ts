@@ -1,0 +1,79 @@
+// How Claude Code is started: argv and environment from a launch request. Pure. Secrets travel in the environment only;
+// the settings and the MCP entry name the variables, and the program fills them in (measured, oldest and newest version).
+
+import type { LaunchPlan, LaunchRequest, PermissionMode } from "../../kind.ts";
+import { hookSettings, statusLine } from "./hooks.ts";
+import { knowsPromptSnapshot } from "./versions.ts";
+
+/** The name of our MCP entry; the agent sees its tools as mcp__signalbox__<tool>. */
+export const MCP_SERVER = "signalbox";
+
+/** "manual" is a newer word for what every version calls "default"; older ones refuse the new word and exit. */
+const PERMISSION_MODE_FLAG: Record<PermissionMode, string> = {
+  manual: "default",
+  acceptEdits: "acceptEdits",
+  plan: "plan",
+  auto: "auto",
+  bypassPermissions: "bypassPermissions",
+};
+
+/** Its own way from agent to agent: it would pass by the mailbox, and nobody could account for what it carried. */
+const OWN_MESSAGING_TOOLS = "SendMessage,ListAgents";
+
+export function launch(request: LaunchRequest): LaunchPlan {
+  const { executable, systemPrompt, resume } = request;
+  const argv: [string, ...string[]] = [
+    executable.path,
+    ...executable.firstArgs,
+    resume ? "--resume" : "--session-id",
+    request.conversationId,
+    "--name",
+    request.name,
+    "--permission-mode",
+    PERMISSION_MODE_FLAG[request.permissionMode],
+    "--settings",
+    JSON.stringify(settings(request)),
+    "--mcp-config",
+    JSON.stringify(mcpConfig(request.mcpUrl)),
+    "--allowedTools",
+    `mcp__${MCP_SERVER}`,
+    "--disallowedTools",
+    OWN_MESSAGING_TOOLS,
+  ];
+  if (request.model !== null) argv.push("--model", request.model);
+  if (systemPrompt !== null) {
+    argv.push("--append-system-prompt", systemPrompt);
+    // A resumed conversation otherwise keeps the text of its first request, whatever is appended now.
+    if (resume && knowsPromptSnapshot(executable.version)) argv.push("--system-prompt-snapshot", "off");
+  }
+  return {
+    argv,
+    env: {
+      // A fleet that updates the program under itself restarts into a version nobody chose. An outer setting wins.
+      DISABLE_AUTOUPDATER: "1",
+      ...request.env,
+      SIGNALBOX_HOOKS_URL: request.hooksUrl,
+      SIGNALBOX_HOOK_SECRET: request.hookSecret,
+      SIGNALBOX_AGENT_TOKEN: request.mcpToken,
+    },
+  };
+}
+
+function settings(request: LaunchRequest) {
+  return {
+    hooks: hookSettings(request.hooksUrl, request.hookHelper),
+    statusLine: statusLine(request.hookHelper),
+    // Any value keeps the "try the new renderer" offer away, which opens at start and takes a pasted Enter for "Yes".
+    tui: "fullscreen",
+    // Ghost text in the box costs a model request per turn, and Enter on an empty box would send it.
+    promptSuggestionEnabled: false,
+    // Asked for by name in the request; the warning would hold every start until a person is there.
+    ...(request.permissionMode === "bypassPermissions" ? { skipDangerousModePermissionPrompt: true } : {}),
+  };
+}
+
+function mcpConfig(url: string) {
+  const headers = { Authorization: "Bearer ${SIGNALBOX_AGENT_TOKEN}" };
+  // Without alwaysLoad the tools hide behind a search that the model has to think of.
+  return { mcpServers: { [MCP_SERVER]: { type: "http", url, headers, alwaysLoad: true } } };
+}

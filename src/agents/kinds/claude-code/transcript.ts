@@ -1,0 +1,154 @@
+// What a Claude Code transcript says: about one message, and to a person. Pure. Lines of kinds we do not know, sub-agents'
+// lines, and the torn last line of a killed process say nothing.
+
+import type { TranscriptReading } from "../../kind.ts";
+
+type Entry =
+  | { is: "prompt"; text: string }
+  | { is: "queued"; text: string }
+  | { is: "taken_back"; text: string }
+  | { is: "joined"; text: string }
+  | { is: "reply"; text: string }
+  | { is: "tool"; text: string }
+  | { is: "tool_result"; text: string }
+  | { is: "api_error"; text: string }
+  | { is: "interrupt" };
+
+/** Judges the transcript about the message that carries `marker`, from its last appearance on. A queued prompt counts
+ *  until it was taken back into the box: the program delivers it without asking again. */
+export function readTranscript(text: string, marker: string): TranscriptReading {
+  const entries = readEntries(text);
+  const carries = (entry: Entry) => "text" in entry && entry.text.includes(marker);
+  let at = entries.findLastIndex((entry) => (entry.is === "prompt" || entry.is === "joined") && carries(entry));
+  const isTurn = at >= 0;
+  if (!isTurn) at = entries.findLastIndex((entry) => entry.is === "queued" && carries(entry));
+  const isTakenBack = !isTurn && entries.slice(at + 1).some((entry) => entry.is === "taken_back" && carries(entry));
+  const reading: TranscriptReading = {
+    hasMarker: at >= 0 && !isTakenBack,
+    interrupted: false,
+    apiError: null,
+    reply: null,
+  };
+  if (!isTurn) return reading; // Its own turn has not begun: what follows belongs to the turn before.
+  for (const entry of entries.slice(at + 1)) {
+    if (entry.is === "prompt") break;
+    if (entry.is === "interrupt") return { ...reading, interrupted: true };
+    if (entry.is === "api_error") reading.apiError = entry.text;
+    if (entry.is === "reply") {
+      reading.reply = entry.text;
+      reading.apiError = null; // It came through after all.
+    }
+  }
+  return reading;
+}
+
+/** The last `lines` lines of the conversation as plain text. */
+export function renderTranscript(text: string, lines: number): string {
+  if (lines <= 0) return "";
+  return readEntries(text).map(render).join("\n").split("\n").slice(-lines).join("\n");
+}
+
+function render(entry: Entry): string {
+  switch (entry.is) {
+    case "prompt":
+    case "joined":
+      return `> ${entry.text}`;
+    case "queued":
+      return `(queued) ${entry.text}`;
+    case "taken_back":
+      return `(taken back) ${entry.text}`;
+    case "reply":
+      return entry.text;
+    case "tool":
+      return `[tool] ${entry.text}`;
+    case "tool_result":
+      return `[result] ${entry.text}`;
+    case "api_error":
+      return `[API error] ${entry.text}`;
+    case "interrupt":
+      return "[interrupted]";
+  }
+}
+
+interface Line {
+  type?: string;
+  isSidechain?: boolean;
+  isMeta?: boolean;
+  isApiErrorMessage?: boolean;
+  operation?: string;
+  content?: unknown;
+  attachment?: { type?: string; prompt?: unknown };
+  message?: { content?: unknown };
+}
+
+interface Part {
+  type?: string;
+  text?: string;
+  name?: string;
+  input?: unknown;
+  content?: unknown;
+}
+
+function readEntries(text: string): Entry[] {
+  return text.split("\n").flatMap((json) => {
+    const line = parse(json);
+    return line === null || line.isSidechain === true ? [] : readLine(line);
+  });
+}
+
+function parse(json: string): Line | null {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" ? (value as Line | null) : null;
+  } catch {
+    return null;
+  }
+}
+
+function readLine(line: Line): Entry[] {
+  const parts = partsOf(line.message?.content);
+  switch (line.type) {
+    case "user":
+      return line.isMeta === true ? [] : readUserParts(parts);
+    case "assistant":
+      return parts.flatMap((part) => readAssistantPart(part, line.isApiErrorMessage === true));
+    case "queue-operation": {
+      const text = plainText(line.content);
+      if (line.operation === "enqueue") return [{ is: "queued", text }];
+      // `dequeue` and `remove` hand it over; only `popAll` puts it back into the box.
+      return line.operation === "popAll" ? [{ is: "taken_back", text }] : [];
+    }
+    case "attachment":
+      // A queued prompt that joined the running turn between two tool calls.
+      if (line.attachment?.type !== "queued_command") return [];
+      return [{ is: "joined", text: plainText(line.attachment.prompt) }];
+    default:
+      return [];
+  }
+}
+
+/** The texts of a prompt belong together; tool results and the interruption note come as user lines too. */
+function readUserParts(parts: Part[]): Entry[] {
+  const results = parts.filter((part) => part.type === "tool_result");
+  const text = plainText(parts);
+  const entries: Entry[] = results.map((part) => ({ is: "tool_result", text: plainText(part.content) }));
+  if (/^\[Request interrupted by user( for tool use)?\]$/.test(text)) return [...entries, { is: "interrupt" }];
+  return text === "" ? entries : [...entries, { is: "prompt", text }];
+}
+
+function readAssistantPart({ type, text, name, input }: Part, isApiError: boolean): Entry[] {
+  if (type === "tool_use") return [{ is: "tool", text: `${name} ${JSON.stringify(input)}` }];
+  if (type !== "text" || text === undefined) return [];
+  return isApiError ? [{ is: "api_error", text: text.replace(/^API Error: /, "") }] : [{ is: "reply", text }];
+}
+
+function partsOf(content: unknown): Part[] {
+  if (typeof content === "string") return [{ type: "text", text: content }];
+  return Array.isArray(content) ? (content as Part[]) : [];
+}
+
+function plainText(content: unknown): string {
+  return partsOf(content)
+    .flatMap((part) => (part?.type === "text" && typeof part.text === "string" ? [part.text] : []))
+    .join("\n");
+}
