@@ -1,35 +1,25 @@
 // Keeps the wanted agents running: starts them, hears how they end, restarts them by policy, finds them again after the
 // daemon itself was away. Intent is committed before each outside effect, the outcome after it. It delivers nothing.
 
-import { createHash } from "node:crypto";
-import { type Clock, sleep } from "../kernel/clock.ts";
 import { asSignalboxError, SignalboxError } from "../kernel/errors.ts";
 import type { Events } from "../kernel/events.ts";
-import type { AgentId, ConversationId, Ids, SessionId } from "../kernel/ids.ts";
+import type { AgentId, ConversationId, SessionId } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
 import type { Serial } from "../kernel/serial.ts";
-import type { Database } from "../storage/database.ts";
 import type { BackendName, ExitStatus, Terminal, TerminalBackend } from "../terminals/terminal.ts";
-import { DEFAULT_SIZE } from "../terminals/terminal.ts";
 import { type Decision, optionFor } from "./dialogs.ts";
+import { describeExit, endTerminal } from "./ending.ts";
 import type { AgentKind, AgentKindName, HookReport, TranscriptReading } from "./kind.ts";
+import { type LaunchDeps, launchAgent } from "./launching.ts";
 import { type AgentState, type Derived, deriveState } from "./lifecycle.ts";
-import type { Outside } from "./outside.ts";
-import type { AgentRow, Registry } from "./registry.ts";
+import type { AgentRow } from "./registry.ts";
 import { decideRestart, EXITS_KEPT } from "./restart-policy.ts";
 import { createRun, type Run, type Sighting } from "./run.ts";
 import type { SessionFiles } from "./session-files.ts";
+import { createTranscripts } from "./transcripts.ts";
 
-/** SIGTERM ends the real CLI within 0.25 s, 0.6 s in the middle of a tool (measured); after this we insist. */
-const TERM_GRACE_MS = 3_000;
 /** While a terminal host cannot be asked, ask again this often. */
 const CANNOT_TELL_RETRY_MS = 5_000;
-/** A claude whose terminal died takes up to 1.8 s to leave in the middle of a tool (measured); two writers on one
- *  conversation are possible, so the next process waits for the last one to be gone. */
-const OLD_PROCESS_GRACE_MS = 5_000;
-const OLD_PROCESS_LOOK_MS = 50;
-/** Some dozens of API attempts with their errors; the prompt of the turn lies before them and is not needed. */
-const API_TAIL_BYTES = 128 * 1024;
 /** A reason is a sentence, not a screen. */
 const LAST_WORDS_MAX = 300;
 
@@ -77,31 +67,20 @@ export interface Supervisor {
   detach(): void;
 }
 
-export interface SupervisorDeps {
-  db: Database;
-  registry: Registry;
+export interface SupervisorDeps extends LaunchDeps {
   backends: ReadonlyMap<BackendName, TerminalBackend>;
   kinds: ReadonlyMap<AgentKindName, AgentKind>;
-  outside: Outside;
-  clock: Clock;
-  ids: Ids;
   log: Log;
   events: Events;
   serial: Serial;
-  /** The allowlisted environment every agent starts from. */
-  agentEnv: Readonly<Record<string, string>>;
-  hooksUrl: () => string;
-  mcpUrl: () => string;
-  hookHelper: readonly [string, string];
-  /** A fresh bearer token for the agent's own MCP endpoint; older ones end. */
-  mintToken: (row: AgentRow) => string;
 }
 
 export function createSupervisor(deps: SupervisorDeps): Supervisor {
-  const { db, registry, clock, log, events, serial, outside } = deps;
+  const { registry, clock, log, events, serial, outside } = deps;
   const runs = new Map<AgentId, Run>();
   const lastState = new Map<AgentId, AgentState>();
   const files = new Map<string, SessionFiles>();
+  const transcripts = createTranscripts(deps);
   let isDetached = false;
 
   const kindOf = (row: AgentRow): AgentKind => {
@@ -168,10 +147,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       clock,
       ids: deps.ids,
       log,
-      apiTrouble: () => {
-        const tail = readTranscript(agentId, (path) => outside.readTail(path, API_TAIL_BYTES));
-        return tail === null ? null : kind.readTranscript(tail.text, "").apiError;
-      },
+      apiTrouble: () => transcripts.apiTrouble(agentId),
       changed: () => changed(agentId),
       conversationChanged: (id) => registry.patchAgent(agentId, { conversation_id: id }),
       exited: (exit) => ended(run, exit),
@@ -247,7 +223,11 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       const row = registry.agent(agentId);
       if (row === undefined || row.desired !== "running" || runs.has(agentId) || isDetached) return;
       try {
-        await launch(row);
+        const kind = kindOf(row);
+        watchFilesOf(kind);
+        const backend = backendOf(sessionOf(row).terminal);
+        const terminal = await launchAgent(deps, { row, kind, backend, intended: () => changed(agentId) });
+        attachRun(registry.agent(agentId) ?? row, terminal, false);
       } catch (thrown) {
         const error = asSignalboxError(thrown);
         registry.patchAgent(agentId, { rest: "failed", rest_reason: `${error.message} ${error.nextStep}`, pid: null });
@@ -256,64 +236,12 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       }
     });
 
-  const launch = async (row: AgentRow) => {
-    const kind = kindOf(row);
-    const session = sessionOf(row);
-    const backend = backendOf(session.terminal);
-    const executable = await outside.executables.find(kind);
-    await untilGone(row.pid);
-    const conversationId = row.conversation_id ?? deps.ids.conversation();
-    const hookSecret = deps.ids.secret();
-    const generation = row.generation + 1;
-    const ref = `${row.agent_id}-g${generation}`;
-    const mcpToken = db.transaction(() => {
-      registry.patchAgent(row.agent_id, {
-        generation,
-        terminal_ref: ref,
-        conversation_id: conversationId,
-        hook_secret_hash: hashSecret(hookSecret),
-        rest: "none",
-        rest_reason: null,
-      });
-      return deps.mintToken(row);
-    });
-    watchFilesOf(kind);
-    changed(row.agent_id);
-    const plan = kind.launch({
-      agentId: row.agent_id,
-      name: row.name,
-      executable,
-      conversationId,
-      // A conversation that was never prompted has no transcript and cannot be resumed; it is begun under its id again.
-      resume: outside.exists(kind.transcriptPath(deps.agentEnv, row.cwd, conversationId)),
-      systemPrompt: row.system_prompt,
-      model: row.model,
-      permissionMode: row.permission_mode,
-      hooksUrl: deps.hooksUrl(),
-      mcpUrl: deps.mcpUrl(),
-      hookSecret,
-      mcpToken,
-      hookHelper: deps.hookHelper,
-      env: deps.agentEnv,
-    });
-    const terminal = await backend.open({
-      ref,
-      host: row.session_id,
-      argv: plan.argv,
-      env: plan.env,
-      cwd: row.cwd,
-      size: DEFAULT_SIZE,
-    });
-    registry.patchAgent(row.agent_id, { pid: terminal.pid });
-    attachRun(registry.agent(row.agent_id) ?? row, terminal, false);
-  };
-
   const stop = (agentId: AgentId): Promise<void> =>
     serial.run(agentId, async () => {
       const run = runs.get(agentId);
       if (run === undefined) return;
       run.stopping = true;
-      await endTerminal(run.terminal);
+      await endTerminal(run.terminal, clock);
       if (runs.get(agentId) === run) runs.delete(agentId);
       registry.patchAgent(agentId, { pid: null, terminal_ref: null });
       changed(agentId);
@@ -344,36 +272,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   const endLeftover = async (row: AgentRow) => {
     const found = await backendOf(sessionOf(row).terminal).adopt(row.session_id, row.terminal_ref ?? "");
     if (found.is === "cannot_tell") return log.warn("agent.leftover_cannot_tell", { agent: row.agent_id });
-    if (found.is === "found") await endTerminal(found.terminal);
+    if (found.is === "found") await endTerminal(found.terminal, clock);
     registry.patchAgent(row.agent_id, { pid: null, terminal_ref: null });
-  };
-
-  const endTerminal = async (terminal: Terminal) => {
-    const gone = new Promise<void>((resolve) => {
-      terminal.onExit(() => resolve());
-    });
-    const insist = clock.after(
-      TERM_GRACE_MS,
-      () => void terminal.signal("SIGKILL", { group: true }).catch(() => undefined),
-    );
-    await terminal.signal("SIGTERM");
-    await gone;
-    insist.cancel();
-    await terminal.signal("SIGKILL", { group: true }).catch(() => undefined); // Tool children it left behind.
-  };
-
-  const untilGone = async (pid: number | null) => {
-    const deadlineMs = clock.monotonicMs() + OLD_PROCESS_GRACE_MS;
-    while (pid !== null && outside.pidExists(pid)) {
-      if (clock.monotonicMs() > deadlineMs) {
-        throw new SignalboxError(
-          "terminal_unavailable",
-          `The last process of this conversation (pid ${pid}) still runs.`,
-          "End it by hand if it is the agent's, then start the agent again.",
-        );
-      }
-      await sleep(clock, OLD_PROCESS_LOOK_MS);
-    }
   };
 
   const runOf = (agentId: AgentId): Run => {
@@ -384,17 +284,6 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       "This agent has no running process.",
       "Start it with start_new_agent_conversation (resume: true continues where it was).",
     );
-  };
-
-  const readTranscript = (
-    agentId: AgentId,
-    read: (path: string) => string | null = outside.readText,
-  ): { kind: AgentKind; text: string } | null => {
-    const row = registry.agent(agentId);
-    if (row === undefined || row.conversation_id === null) return null;
-    const kind = kindOf(row);
-    const text = read(kind.transcriptPath(deps.agentEnv, row.cwd, row.conversation_id));
-    return text === null ? null : { kind, text };
   };
 
   return {
@@ -473,14 +362,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       // Esc in an idle prompt would open the rewind dialog on a second press: only a turn or its dialog is interrupted.
       if (state === "working" || state === "waiting") await run.terminal.write(run.kind.keys.interrupt);
     },
-    transcriptAbout(agentId, marker) {
-      const found = readTranscript(agentId);
-      return found === null ? null : found.kind.readTranscript(found.text, marker);
-    },
-    transcriptText(agentId, lines) {
-      const found = readTranscript(agentId);
-      return found === null ? null : found.kind.renderTranscript(found.text, lines);
-    },
+    transcriptAbout: transcripts.about,
+    transcriptText: transcripts.render,
     async closeHost(session) {
       await deps.backends.get(session.terminal)?.closeHost(session.session_id);
     },
@@ -501,14 +384,4 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       for (const file of files.values()) file.close();
     },
   };
-}
-
-function hashSecret(secret: string): string {
-  return createHash("sha256").update(secret).digest("hex");
-}
-
-function describeExit(exit: ExitStatus | null): string {
-  if (exit === null) return "its terminal died with it";
-  if (exit.signal !== null) return `killed by ${exit.signal}`;
-  return `exited with code ${exit.exitCode ?? "unknown"}`;
 }

@@ -1,8 +1,8 @@
 // What agents tell us through their hooks, from the authenticated post to the rooms it concerns. The gate comes first: a
 // prompt is let through once, and the answer is given only after that is on disk.
 
-import { createHash } from "node:crypto";
 import type { AgentKind, Signal } from "../agents/kind.ts";
+import { hashSecret } from "../agents/launching.ts";
 import type { AgentId } from "../kernel/ids.ts";
 import type { House } from "./house.ts";
 
@@ -18,8 +18,7 @@ export type HookAnswer = { is: "unknown_secret" } | { is: "answer"; body: unknow
 
 /** Takes one hook in. May take hours where a dialog is held open for an answer from outside. */
 export async function takeHook(house: House, post: HookPost): Promise<HookAnswer> {
-  const hash = createHash("sha256").update(post.secret).digest("hex");
-  const row = house.registry.agentByHookSecretHash(hash);
+  const row = house.registry.agentByHookSecretHash(hashSecret(post.secret));
   const kind: AgentKind | undefined = row === undefined ? undefined : house.kinds.get(row.kind);
   if (row === undefined || kind === undefined) return { is: "unknown_secret" };
   const report = kind.translate(post.payload);

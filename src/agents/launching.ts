@@ -1,0 +1,99 @@
+// Starting one process for an agent: the intent is committed (a new generation, fresh secrets), the last process is known to be
+// gone, then the terminal is opened. Whether and when to start is the supervisor's business.
+
+import { createHash } from "node:crypto";
+import { type Clock, sleep } from "../kernel/clock.ts";
+import { SignalboxError } from "../kernel/errors.ts";
+import type { Ids } from "../kernel/ids.ts";
+import type { Database } from "../storage/database.ts";
+import { DEFAULT_SIZE, type Terminal, type TerminalBackend } from "../terminals/terminal.ts";
+import type { AgentKind } from "./kind.ts";
+import type { Outside } from "./outside.ts";
+import type { AgentRow, Registry } from "./registry.ts";
+
+/** A claude whose terminal died takes up to 1.8 s to leave in the middle of a tool (measured); two writers on one
+ *  conversation are possible, so the next process waits for the last one to be gone. */
+const OLD_PROCESS_GRACE_MS = 5_000;
+const OLD_PROCESS_LOOK_MS = 50;
+
+export interface LaunchDeps {
+  db: Database;
+  registry: Registry;
+  outside: Outside;
+  clock: Clock;
+  ids: Ids;
+  /** The allowlisted environment every agent starts from. */
+  agentEnv: Readonly<Record<string, string>>;
+  hooksUrl: () => string;
+  mcpUrl: () => string;
+  hookHelper: readonly [string, string];
+  /** A fresh bearer token for the agent's own MCP endpoint; older ones end. */
+  mintToken: (row: AgentRow) => string;
+}
+
+/** Opens a terminal with a new process of the agent. `intended` is called when the intent is on disk. Rejects with the reason;
+ *  then no process was left running. */
+export async function launchAgent(
+  deps: LaunchDeps,
+  { row, kind, backend, intended }: { row: AgentRow; kind: AgentKind; backend: TerminalBackend; intended: () => void },
+): Promise<Terminal> {
+  const { db, registry, outside, agentEnv, ids } = deps;
+  const executable = await outside.executables.find(kind);
+  await untilGone(deps, row.pid);
+  const conversationId = row.conversation_id ?? ids.conversation();
+  const hookSecret = ids.secret();
+  const generation = row.generation + 1;
+  const ref = `${row.agent_id}-g${generation}`;
+  const mcpToken = db.transaction(() => {
+    registry.patchAgent(row.agent_id, {
+      generation,
+      terminal_ref: ref,
+      conversation_id: conversationId,
+      hook_secret_hash: hashSecret(hookSecret),
+      rest: "none",
+      rest_reason: null,
+    });
+    return deps.mintToken(row);
+  });
+  intended();
+  const plan = kind.launch({
+    agentId: row.agent_id,
+    name: row.name,
+    executable,
+    conversationId,
+    // A conversation that was never prompted has no transcript and cannot be resumed; it is begun under its id again.
+    resume: outside.exists(kind.transcriptPath(agentEnv, row.cwd, conversationId)),
+    systemPrompt: row.system_prompt,
+    model: row.model,
+    permissionMode: row.permission_mode,
+    hooksUrl: deps.hooksUrl(),
+    mcpUrl: deps.mcpUrl(),
+    hookSecret,
+    mcpToken,
+    hookHelper: deps.hookHelper,
+    env: agentEnv,
+  });
+  const { argv, env } = plan;
+  const terminal = await backend.open({ ref, host: row.session_id, argv, env, cwd: row.cwd, size: DEFAULT_SIZE });
+  registry.patchAgent(row.agent_id, { pid: terminal.pid });
+  return terminal;
+}
+
+/** How a hook's secret is kept: hashed, because whoever has it speaks for the agent. */
+export function hashSecret(secret: string): string {
+  return createHash("sha256").update(secret).digest("hex");
+}
+
+async function untilGone({ outside, clock }: LaunchDeps, pid: number | null): Promise<void> {
+  const deadlineMs = clock.monotonicMs() + OLD_PROCESS_GRACE_MS;
+  while (pid !== null && outside.pidExists(pid)) {
+    if (clock.monotonicMs() > deadlineMs) {
+      throw new SignalboxError(
+        "terminal_unavailable",
+        `The last process of this conversation (pid ${pid}) still runs.`,
+        "End it by hand if it is the agent's, then start the agent again.",
+      );
+    }
+    await sleep(clock, OLD_PROCESS_LOOK_MS);
+  }
+}
