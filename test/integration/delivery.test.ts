@@ -147,7 +147,7 @@ describe("while the line is not clear", () => {
     const { agent } = await withAgent(house);
     const line = house.house.supervisor.line(agent.agent_id);
     const receipt = await send(house, agent.agent_id, "from outside");
-    await until(async () => (await line?.look())?.reading.promptBox === "draft");
+    await until(async () => house.house.mailbox.get(receipt.message_id)?.state === "sending");
     // As in a terminal whose keys signalbox cannot count: typed behind our text, and submitted together with it.
     await line?.terminal.write(" and mine\r");
     await until(async () => (await line?.look())?.reading.draft.trim() === "and mine");
