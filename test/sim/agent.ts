@@ -1,0 +1,590 @@
+// A simulated agent program: Claude Code's terminal behaviour as measured on 2.1.330, in memory and under the simulated
+// clock. Box, dialogs, keys and picture are the scripted agent's own pure parts; order and delays of hooks, session file and
+// transcript are those of the measurements. What reaches the "model" is written down: it is the oracle of the simulation.
+
+import { createBox } from "../../src/agents/kinds/scripted/box.ts";
+import { type Dialog, permissionDialog, pressInDialog, trustDialog, upsellDialog } from "../../src/agents/kinds/scripted/dialogs.ts";
+import { layOut } from "../../src/agents/kinds/scripted/frame.ts";
+import { registryDirIn, transcriptFileIn } from "../../src/agents/kinds/scripted/home.ts";
+import { createKeyDecoder, type Key } from "../../src/agents/kinds/scripted/keys.ts";
+import { INTERRUPT_LINE, STOP_HOOK_PREFIX } from "../../src/agents/kinds/scripted/words.ts";
+import type { Source } from "./simulated-kind.ts";
+import type { Sim } from "./sim.ts";
+import type { Program, ProgramIo } from "./terminals.ts";
+import type { Owner } from "./time.ts";
+
+export const SIM_HOME = "/sim/home";
+export const MARKER = /(?<!\\)\[signalbox (msg_[0-9a-z]+) from /g;
+
+/** What one message was when the model got it. */
+export interface ModelEntry {
+  messageId: string;
+  agentId: string;
+  pid: number;
+  atMs: number;
+  via: "box" | "queue" | "stop_hook" | "context";
+  /** Who pressed the Enter that submitted it. */
+  by: "daemon" | "person";
+  conversationId: string;
+  /** True when the process died before the transcript held it: the resumed conversation does not know it. */
+  isForgotten: boolean;
+}
+
+/** The world's side of a program: network, other processes, people. */
+export interface AgentWorld {
+  sim: Sim;
+  model: ModelEntry[];
+  /** Delivers one hook; resolves to the answer, or null when there is none. Never rejects. */
+  postHook(post: { secret: string; payload: Record<string, unknown>; timeoutMs: number | null; connection: AbortController }): Promise<Record<string, unknown> | null>;
+  /** Whether a person has said that the directory is trusted. */
+  trust: { isTrusted: boolean };
+  isConversationLive(id: string, exceptPid: number): boolean;
+}
+
+export interface AgentProgram extends Program {
+  readonly pid: number;
+  readonly agentId: string;
+  readonly owner: Owner;
+  phase(): "starting" | "idle" | "busy" | "over";
+  conversationId(): string;
+  dialog(): Dialog | null;
+  draft(): string;
+  /** True when a person has a hand in what stands in the box. */
+  isPersonal(): boolean;
+  hasQueue(): boolean;
+  /** Someone cleans the box up. */
+  kill(why: string): void;
+  /** A background task ends and wakes the agent. */
+  wake(): void;
+  offer(): void;
+  /** True while the model or a tool is at work and nothing waits for a person. */
+  isWorking(): boolean;
+}
+
+type Turn = { isInterrupted: boolean; interrupt: () => void; interrupted: Promise<void>; isTouched: boolean };
+
+class Interrupted extends Error {}
+
+/** An Escape with nothing behind it for this long is the key itself. */
+const ESCAPE_PAUSE_MS = 25;
+
+const COMMAND = /^\/([a-z][a-z0-9:_-]*)(?:\s|$)/i;
+
+export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
+  const { sim, model } = world;
+  const { random, files } = sim;
+  const { spec, pid } = io;
+  const owner: Owner = { isDead: false };
+  const clock = sim.time.clockOf(owner);
+  const agentId = spec.ref.slice(0, spec.ref.lastIndexOf("-g"));
+  const secret = spec.env.SIGNALBOX_HOOK_SECRET ?? "";
+  const isResumed = spec.argv.includes("--resume");
+  let conversationId = spec.argv[spec.argv.indexOf(isResumed ? "--resume" : "--session-id") + 1] ?? "";
+  const box = createBox("5ff6");
+  const decoder = createKeyDecoder();
+  const sessionFile = `${registryDirIn(SIM_HOME)}/${pid}.json`;
+  let phase: "starting" | "idle" | "busy" | "over" = "starting";
+  let isBoxShown = false;
+  let dialog: { shown: Dialog; waitingFor: string | null; openedAtMs: number; settle: (option: number | null) => void } | null = null;
+  let turn: Turn | null = null;
+  let queue: { prompt: string; by: "daemon" | "person" }[] = [];
+  let personal = false;
+  let phaseSinceMs = 0;
+  let draftSinceMs = 0;
+  let flushAtMs = 0;
+  let unflushed: { text: string; entries: ModelEntry[] }[] = [];
+  let lastEscapeMs = Number.NEGATIVE_INFINITY;
+  let promptCount = 0;
+  let escapePause: { cancel(): void } | null = null;
+  const connections = new Set<AbortController>();
+
+  const me = `${agentId.slice(-4)}/${pid}`;
+  const now = () => sim.time.monotonicMs();
+  const sleep = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
+  const guarded = (work: Promise<unknown>) => {
+    work.catch((error) => {
+      if (!(error instanceof Interrupted)) throw error;
+    });
+  };
+
+  // ---- what others can see
+
+  /** The session file follows the program by a moment; late ones keep their order. */
+  let fileAtMs = 0;
+  const report = (status: "idle" | "busy" | "waiting", waitingFor: string | null = null, delayMs = random.between(0, 4)) => {
+    if (phase === "over") return;
+    const late = sim.strikes("file_late", 0.15, `${me} ${status}`) ? random.between(200, 3_000) : 0;
+    fileAtMs = Math.max(fileAtMs, now() + delayMs + late);
+    const text = JSON.stringify({ pid, sessionId: conversationId, status, ...(waitingFor === null ? {} : { waitingFor }), statusUpdatedAt: clock.now() });
+    clock.after(fileAtMs - now(), () => {
+      if (sim.strikes("file_torn", 0.15, me)) {
+        files.write(sessionFile, text.slice(0, random.whole(0, text.length - 1)));
+        clock.after(random.between(1, 30), () => files.write(sessionFile, text));
+        fileAtMs = Math.max(fileAtMs, now() + 31);
+      } else files.write(sessionFile, text);
+    });
+  };
+
+  /** A line of the transcript, flushed a moment after it was written; lines keep their order. */
+  const write = (line: Record<string, unknown>, delayMs: number, entries: ModelEntry[] = []) => {
+    const late = sim.strikes("transcript_late", 0.3, me) ? random.between(100, 1_000) : 0;
+    flushAtMs = Math.max(flushAtMs, now() + delayMs + late);
+    const item = { text: `${JSON.stringify(line)}\n`, entries };
+    const path = transcriptFileIn(SIM_HOME, spec.cwd, conversationId);
+    unflushed.push(item);
+    clock.after(flushAtMs - now(), () => {
+      unflushed = unflushed.filter((one) => one !== item);
+      files.append(path, item.text);
+    });
+  };
+
+  /** Posts a hook. Its connection breaks when the program dies or gives up waiting. */
+  const tell = async (event: string, fields: Record<string, unknown>, timeoutMs: number | null, connection = new AbortController()) => {
+    connections.add(connection);
+    const payload = { session_id: conversationId, cwd: spec.cwd, hook_event_name: event, ...fields };
+    const answer = await world.postHook({ secret, payload, timeoutMs, connection });
+    connections.delete(connection);
+    return answer;
+  };
+
+  const enterPhase = (next: "starting" | "idle" | "busy") => {
+    if (phase === "over") return;
+    if (phase !== next) phaseSinceMs = now();
+    phase = next;
+    io.painted();
+  };
+
+  // ---- the model's side
+
+  const giveToModel = (prompt: string, via: ModelEntry["via"], by: "daemon" | "person"): ModelEntry[] => {
+    const entries: ModelEntry[] = [];
+    for (const [, messageId = ""] of prompt.matchAll(MARKER)) {
+      const entry: ModelEntry = { messageId, agentId, pid, atMs: now(), via, by, conversationId, isForgotten: false };
+      model.push(entry);
+      entries.push(entry);
+      sim.trace(`MODEL of ${me} gets ${messageId} via ${via}`);
+    }
+    return entries;
+  };
+
+  const unlessInterrupted = async <T>(work: Promise<T>): Promise<T> => {
+    const current = turn as Turn;
+    const result = await Promise.race([work, current.interrupted]);
+    if (current.isInterrupted) throw new Interrupted();
+    return result as T;
+  };
+
+  const newTurn = (): Turn => {
+    let interrupt: () => void = () => {};
+    const interrupted = new Promise<void>((resolve) => {
+      interrupt = resolve;
+    });
+    const made: Turn = {
+      isInterrupted: false,
+      isTouched: false,
+      interrupted,
+      interrupt() {
+        made.isInterrupted = true;
+        interrupt();
+      },
+    };
+    return made;
+  };
+
+  /** Whatever the person or signalbox submitted while nothing ran. */
+  const begin = async (prompt: string, by: "daemon" | "person") => {
+    turn = newTurn();
+    enterPhase("busy");
+    try {
+      await sleep(random.between(14, 100));
+      report("busy");
+      const answer = await unlessInterrupted(tell("UserPromptSubmit", { prompt }, 5_000));
+      if (answer?.decision === "block") {
+        sim.trace(`${me} prompt blocked: ${String(answer.reason)}`);
+        box.putBack(prompt);
+        draftSinceMs = now();
+        // Nobody but a person can have submitted what the gate had let through before.
+        if (by === "person") personal = true;
+        return await rest();
+      }
+    } catch (error) {
+      if (!(error instanceof Interrupted)) throw error;
+      box.putBack(prompt);
+      personal = true;
+      return await rest();
+    }
+    box.restoreStash();
+    personal = box.draft() !== "";
+    await runTurns({ prompt, via: "box", by });
+  };
+
+  const rest = async () => {
+    const next = takeQueue();
+    if (next !== null) return await runTurns(next);
+    becomeIdle(random.between(5, 30));
+  };
+
+  const becomeIdle = (fileDelayMs: number) => {
+    turn = null;
+    enterPhase("idle");
+    report("idle", null, fileDelayMs);
+  };
+
+  const takeQueue = (): { prompt: string; via: "queue"; by: "daemon" | "person" } | null => {
+    const [first] = queue;
+    if (first === undefined) return null;
+    const prompt = queue.map((one) => one.prompt).join("\n");
+    for (const one of queue) write({ type: "queue-operation", operation: "dequeue", content: one.prompt }, 5);
+    queue = [];
+    return { prompt, via: "queue", by: first.by };
+  };
+
+  const runTurns = async (first: { prompt: string; via: ModelEntry["via"]; by: "daemon" | "person" }) => {
+    let next: typeof first | null = first;
+    while (next !== null && phase === "busy") {
+      if (next.via !== "box") {
+        turn = newTurn();
+        report("busy");
+        if (next.via === "queue") await sleep(random.between(100, 180));
+      }
+      next = await runOne(next);
+    }
+    if (phase === "busy") becomeIdle(random.between(45, 66));
+  };
+
+  /** One turn; gives back what runs next. */
+  const runOne = async (was: { prompt: string; via: ModelEntry["via"]; by: "daemon" | "person" }) => {
+    const { prompt, via } = was;
+    promptCount += 1;
+    const entries = giveToModel(prompt, via, was.by);
+    write({ type: "user", message: { role: "user", content: prompt } }, random.between(60, 100), entries);
+    try {
+      const reply = await think(prompt);
+      if (reply === null) {
+        write({ type: "assistant", isApiErrorMessage: true, message: { content: [{ type: "text", text: "API Error: server_error" }] } }, 20);
+        await tell("StopFailure", { error: "server_error", last_assistant_message: null }, 5_000);
+        return takeQueue();
+      }
+      write({ type: "assistant", message: { content: [{ type: "text", text: reply }] } }, random.between(110, 150));
+      await sleep(random.between(10, 30));
+      const answer = await unlessInterrupted(tell("Stop", { last_assistant_message: reply, stop_hook_active: via === "stop_hook", background_tasks: [] }, 30_000));
+      if (answer?.decision === "block" && typeof answer.reason === "string") {
+        return { prompt: `${STOP_HOOK_PREFIX}${answer.reason}`, via: "stop_hook" as const, by: "daemon" as const };
+      }
+    } catch (error) {
+      if (!(error instanceof Interrupted)) throw error;
+      sim.trace(`${me} interrupted`);
+      write({ type: "user", message: { content: [{ type: "text", text: INTERRUPT_LINE }] } }, random.between(5, 50));
+      if (turn?.isTouched === false && via === "box" && queue.length === 0) {
+        box.putBack(prompt);
+        draftSinceMs = now();
+        personal = true; // A person's Escape, or the operator's, brought it back; a person decides what becomes of it.
+      }
+    }
+    return takeQueue();
+  };
+
+  /** The model works; null when its API failed for good. */
+  const think = async (prompt: string): Promise<string | null> => {
+    const current = turn as Turn;
+    await unlessInterrupted(sleep(random.between(30, 400)));
+    if (sim.strikes("api_error", 0.4, me)) return null;
+    if (sim.strikes("api_retry", 0.4, me)) {
+      write({ type: "api-request", status: 529, attempt: 1 }, 5);
+      await unlessInterrupted(sleep(random.between(1_000, 15_000)));
+    }
+    current.isTouched = true;
+    const tools = random.pick([0, 0, 0, 1, 1, 2]);
+    for (let i = 0; i < tools; i++) await useTool();
+    await unlessInterrupted(sleep(random.between(20, 1_500)));
+    return `ACK ${prompt.slice(-60)}`;
+  };
+
+  const useTool = async () => {
+    await unlessInterrupted(tell("PreToolUse", { tool_name: "Bash", tool_input: {} }, 5_000));
+    if (sim.strikes("dialog_permission", 0.5, me)) {
+      await sleep(random.between(30, 110));
+      if (!(await askPermission())) throw new Interrupted();
+    }
+    await unlessInterrupted(sleep(random.between(10, 1_000)));
+    const answer = await unlessInterrupted(tell("PostToolUse", { tool_name: "Bash" }, 5_000));
+    const context = (answer?.hookSpecificOutput as { additionalContext?: unknown } | undefined)?.additionalContext;
+    if (typeof context === "string") giveToModel(context, "context", "daemon");
+  };
+
+  /** The dialog on the screen and the hook that asks signalbox run at the same time; the first answer counts. */
+  const askPermission = async (): Promise<boolean> => {
+    const connection = new AbortController();
+    const shown = ask(permissionDialog("Bash", { command: "ls" }), "permission prompt");
+    const hook = tell("PermissionRequest", { tool_name: "Bash", tool_input: { command: "ls" } }, null, connection).then((answer) => {
+      const decision = (answer?.hookSpecificOutput as { decision?: { behavior?: string } } | undefined)?.decision;
+      return decision === undefined ? new Promise<never>(() => {}) : decision.behavior === "allow" ? 0 : 1;
+    });
+    const option = await Promise.race([shown, hook]);
+    connection.abort();
+    closeDialog();
+    if (phase !== "over") report("busy");
+    if (option === null) (turn as Turn).interrupt();
+    return option === 0;
+  };
+
+  const ask = (shown: Dialog, waitingFor: string | null): Promise<number | null> =>
+    new Promise((resolve) => {
+      dialog = { shown, waitingFor, openedAtMs: now(), settle: resolve };
+      if (waitingFor !== null) report("waiting", waitingFor);
+      sim.trace(`${me} dialog opens: ${shown.kind}`);
+      io.painted();
+    });
+
+  const closeDialog = () => {
+    if (dialog === null) return;
+    dialog = null;
+    sim.trace(`${me} dialog closes`);
+    io.painted();
+  };
+
+  // ---- keys
+
+  const input = (bytes: string, from: Source, lookedAtMs: number) => {
+    if (phase === "over") return;
+    if (sim.strikes("agent_killed_mid_paste", from.is === "person" ? 0.05 : 0.3, me)) return kill("mid-paste");
+    judgeKeys(from, lookedAtMs);
+    escapePause?.cancel();
+    press(decoder.feed(Buffer.from(bytes, "utf8")), from);
+    if (decoder.escapePending()) escapePause = clock.after(ESCAPE_PAUSE_MS, () => press(decoder.flush(), from));
+  };
+
+  const press = (keys: Key[], from: Source) => {
+    const isPasted = keys.some((key) => key.is === "paste");
+    const before = box.draft();
+    for (const key of keys) {
+      if (phase === "over") return;
+      const isEnter = key.is === "key" && key.name === "enter";
+      if (isEnter && isPasted && sim.strikes("enter_swallowed", 0.5, me)) continue;
+      if (dialog !== null) pressDialog(key, keys.length === 1);
+      else pressBox(key, from);
+    }
+    if (box.draft() !== before) draftSinceMs = now();
+    if (box.draft() === "") personal = false;
+    else if (from.is === "person") personal = true;
+    io.painted();
+  };
+
+  /** The oracle for keys: where did they land, and could their giver have known? */
+  const judgeKeys = (from: Source, lookedAtMs: number) => {
+    if (from.is === "person" || from.is === "unknown") return;
+    const since = (what: string, sinceMs: number, detail: string) => {
+      if (sinceMs > lookedAtMs) sim.count(`race: ${what}`);
+      else sim.violate(what, detail);
+    };
+    if (dialog !== null) {
+      if (from.is === "interrupt") return;
+      if (from.is === "option") {
+        const summary = `${dialog.shown.subject}: ${dialog.shown.asks}`;
+        if (from.summary !== summary) since("an answer goes to the dialog it was given for", dialog.openedAtMs, `${from.summary} / ${summary}`);
+        return;
+      }
+      return since("nothing is typed into a dialog", dialog.openedAtMs, `${from.is} into ${dialog.shown.kind} of ${me}`);
+    }
+    if (from.is === "option") return since("an answer goes to the dialog it was given for", phaseSinceMs, `${me} shows no dialog`);
+    if (phase === "starting") return since("nothing is typed while an agent starts", phaseSinceMs, `${from.is} into ${me}`);
+    if (from.is === "submit" && phase === "busy") since("nothing is typed while an agent works", phaseSinceMs, me);
+    if (from.is === "submit" && box.draft() !== "") {
+      since("nothing is typed behind a draft", draftSinceMs, `${me}: ${JSON.stringify(box.draft().slice(0, 40))}`);
+    }
+    if (from.is === "enter" && personal) since("nobody submits a person's draft for them", draftSinceMs, me);
+    if (from.is === "clear" && personal) since("nobody deletes a person's draft", draftSinceMs, me);
+  };
+
+  const pressDialog = (key: Key, isAlone: boolean) => {
+    const open = dialog;
+    if (open === null) return;
+    const move = pressInDialog(open.shown, key, isAlone);
+    if (move.is === "highlighted") open.shown.selected = move.option;
+    if (move.is === "chosen" || move.is === "dismissed") {
+      const settle = open.settle;
+      closeDialog();
+      settle(move.is === "chosen" ? move.option : null);
+    }
+  };
+
+  const pressBox = (key: Key, from: Source) => {
+    if (key.is === "text") return box.type(key.text);
+    if (key.is === "paste") return box.paste(key.text);
+    if (key.name === "enter") return enter(from);
+    if (key.name === "newline") box.newline();
+    if (key.name === "backspace") box.backspace();
+    if (key.name === "ctrl-u") box.clearLine();
+    if (key.name === "ctrl-s") box.stash();
+    if (key.name === "escape") pressEscape();
+  };
+
+  const pressEscape = () => {
+    if (turn !== null) return turn.interrupt();
+    if (now() - lastEscapeMs < 1_000) box.clear();
+    lastEscapeMs = now();
+  };
+
+  const enter = (from: Source) => {
+    if (phase === "starting") return sim.trace(`${me} loses an Enter while starting`);
+    const prompt = box.enter();
+    if (prompt === null) return;
+    const command = COMMAND.exec(prompt.trimStart())?.[1];
+    const ids = [...prompt.matchAll(MARKER)].map(([, id]) => id);
+    const by = from.is === "person" ? "person" : "daemon";
+    if (ids.length > 1 && by === "daemon") sim.violate("every message has a prompt of its own", `${me}: ${ids.join(" and ")}`);
+    if (ids.length > 0 && !prompt.startsWith("[signalbox ") && by === "daemon") {
+      sim.violate("no message is merged into a person's draft", `${me}: ${JSON.stringify(prompt.slice(0, 80))}`);
+    }
+    if (command === "clear" && phase === "idle") return guarded(clear());
+    if (command === "exit") return void leave(0, "prompt_input_exit");
+    if (prompt.startsWith("!") || command !== undefined) return;
+    sim.trace(`${me} ${phase === "busy" ? "queues" : "submits"} ${ids[0] ?? "a person's prompt"}`);
+    if (phase === "busy") guarded(enqueue(prompt, by));
+    else guarded(begin(prompt, by));
+  };
+
+  /** A prompt submitted in a turn: its hook fires now and not again when it runs. */
+  const enqueue = async (prompt: string, by: "daemon" | "person") => {
+    await sleep(random.between(14, 60));
+    const answer = await tell("UserPromptSubmit", { prompt }, 5_000);
+    if (phase === "over") return;
+    if (answer?.decision === "block") {
+      box.putBack(prompt);
+      draftSinceMs = now();
+      if (by === "person") personal = true;
+      return io.painted();
+    }
+    write({ type: "queue-operation", operation: "enqueue", content: prompt }, random.between(20, 120));
+    queue.push({ prompt, by });
+    if (sim.strikes("agent_killed_with_queue", 0.5, me)) {
+      clock.after(random.between(0, 300), () => kill("with a queued prompt"));
+    }
+    io.painted();
+    if (phase !== "idle") return;
+    enterPhase("busy");
+    await rest();
+  };
+
+  const clear = async () => {
+    guarded(tell("SessionEnd", { reason: "clear" }, 500));
+    conversationId = uuid();
+    sim.trace(`${me} is cleared, now ${conversationId.slice(0, 8)}`);
+    report("idle");
+    await tell("SessionStart", { source: "clear" }, 2_000);
+  };
+
+  const uuid = () => {
+    const hex = random.bytes(16).toString("hex");
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
+  };
+
+  // ---- life and death
+
+  const die = () => {
+    owner.isDead = true;
+    phase = "over";
+    dialog = null;
+    for (const connection of connections) connection.abort();
+  };
+
+  const kill = (why: string) => {
+    if (phase === "over") return;
+    sim.trace(`${me} killed ${why}`);
+    for (const { entries } of unflushed) for (const entry of entries) entry.isForgotten = true;
+    die();
+    io.exited({ exitCode: null, signal: "SIGKILL" });
+  };
+
+  /** Leaves tidily: tells so, flushes, takes its session file away. */
+  const leave = async (code: number, why: string) => {
+    if (phase === "over") return;
+    const hadBegun = phase !== "starting";
+    phase = "over";
+    dialog = null;
+    sim.trace(`${me} leaves: ${why}`);
+    if (hadBegun) guarded(tell("SessionEnd", { reason: why === "prompt_input_exit" ? why : "other" }, 500));
+    await sleep(turn === null ? random.between(60, 300) : random.between(250, 1_800));
+    for (const { text } of unflushed) files.append(transcriptFileIn(SIM_HOME, spec.cwd, conversationId), text);
+    die();
+    files.remove(sessionFile);
+    io.exited({ exitCode: code, signal: null });
+  };
+
+  const start = async () => {
+    const hasTranscript = files.exists(transcriptFileIn(SIM_HOME, spec.cwd, conversationId));
+    await sleep(random.between(280, 350));
+    if (isResumed !== hasTranscript && (isResumed || hasTranscript)) {
+      sim.violate("an agent is started with flags its program accepts", `${me} ${isResumed ? "resume" : "session-id"}, transcript ${hasTranscript}`);
+      return await leave(1, "wrong flags");
+    }
+    if (world.isConversationLive(conversationId, pid)) {
+      sim.violate("two processes never share one conversation", `${me} ${conversationId}`);
+    }
+    if (!world.trust.isTrusted && sim.faults.has("dialog_trust")) {
+      sim.count("dialog_trust");
+      const option = await ask(trustDialog(spec.cwd), null);
+      if (option !== 1) return await leave(1, "not trusted");
+      world.trust.isTrusted = true;
+    }
+    await tell("SessionStart", { source: isResumed ? "resume" : "startup" }, 2_000);
+    await sleep(random.between(130, 220));
+    if (phase === "over") return;
+    isBoxShown = true;
+    enterPhase("idle");
+    report("idle", null, random.between(0, 30));
+    if (sim.strikes("dialog_upsell", 0.6, me)) {
+      await sleep(random.between(20, 25));
+      offer();
+    }
+  };
+
+  const offer = () => {
+    if (phase !== "idle" || dialog !== null) return;
+    guarded(
+      ask(upsellDialog(), "dialog open").then(() => {
+        if (phase === "idle") report("idle");
+      }),
+    );
+  };
+
+  guarded(start());
+
+  return {
+    pid,
+    agentId,
+    owner,
+    input,
+    screenRows() {
+      const frame = layOut({
+        ...spec.size,
+        history: [`turns so far: ${promptCount}`],
+        activity: phase === "busy" ? "Working…" : null,
+        queued: queue.map((one) => one.prompt),
+        dialog: dialog?.shown ?? null,
+        box: isBoxShown ? { draft: box.draft(), placeholder: 'Try "hello"' } : null,
+        footer: box.notice() ?? "manual mode",
+      });
+      const trimmed = frame.rows.map(({ text }) => text.trimEnd());
+      const bright = frame.rows.map(({ text, dimFrom }) => (dimFrom === undefined ? text : text.slice(0, dimFrom)).trimEnd());
+      return { lines: trimmed, brightLines: bright };
+    },
+    signal(name) {
+      if (name === "SIGKILL") kill("by SIGKILL");
+      else void leave(name === "SIGHUP" ? 129 : 143, name);
+    },
+    phase: () => phase,
+    conversationId: () => conversationId,
+    dialog: () => dialog?.shown ?? null,
+    draft: () => box.draft(),
+    isPersonal: () => personal && box.draft() !== "",
+    hasQueue: () => queue.length > 0,
+    kill,
+    wake() {
+      if (phase !== "idle" || dialog !== null) return;
+      guarded(begin("<task-notification>done</task-notification>", "person"));
+    },
+    offer,
+    isWorking: () => phase === "busy" && dialog === null,
+  };
+}

@@ -1,0 +1,149 @@
+// The daemon under simulation: the real compose.ts on the real database, with everything else simulated. It can be killed at
+// any step; then a new life begins on the same database after a while, as the next client would start it.
+
+import type { Principal } from "../../src/access/principal.ts";
+import { takeHook } from "../../src/commands/signals.ts";
+import { type Composed, compose } from "../../src/daemon/compose.ts";
+import { SignalboxError } from "../../src/kernel/errors.ts";
+import { createIds } from "../../src/kernel/ids.ts";
+import type { Log, LogFields } from "../../src/kernel/log.ts";
+import { SIM_HOME } from "./agent.ts";
+import { createLife, Killed, type Life } from "./life.ts";
+import { createOutside } from "./outside.ts";
+import type { Sim } from "./sim.ts";
+import { type Disk, guard } from "./storage.ts";
+import { simulatedKind } from "./simulated-kind.ts";
+import type { Terminals } from "./terminals.ts";
+
+export type Outcome =
+  | { is: "answer"; result: Record<string, any> }
+  | { is: "refused"; error: SignalboxError }
+  /** The connection broke: nobody knows what came of it. */
+  | { is: "lost" };
+
+export interface HookDelivery {
+  secret: string;
+  payload: Record<string, unknown>;
+  connection: AbortController;
+}
+
+export interface Daemon {
+  start(): void;
+  life(): Life;
+  /** Set while a daemon lives and has recovered: callers are let in. */
+  isOpen(): boolean;
+  call(principal: Principal, name: string, input: Record<string, unknown>): Promise<Outcome>;
+  /** Null: nobody answered. */
+  takeHook(delivery: HookDelivery): Promise<Record<string, unknown> | null>;
+  composed(): Composed;
+}
+
+export function createDaemon(options: {
+  sim: Sim;
+  disk: Disk;
+  terminals: Terminals;
+  pidExists: (pid: number) => boolean;
+  heard: (event: string, fields: LogFields) => void;
+}): Daemon {
+  const { sim, disk, terminals } = options;
+  let number = 0;
+  let life: Life;
+  let composed: Composed;
+  let isRecovered = false;
+
+  const restartSoon = () => {
+    isRecovered = false;
+    sim.clock.after(sim.random.between(50, 3_000), start);
+  };
+
+  function start(): void {
+    number += 1;
+    life = createLife(sim, number, restartSoon);
+    const mine = life;
+    sim.trace(`daemon ${number} starts`);
+    composed = compose({
+      clock: life.clock,
+      ids: createIds(life.clock, sim.random.bytes),
+      log: logOf(sim, mine, options.heard),
+      db: guard(disk.open(), life, sim),
+      backends: new Map([["memory", terminals.backendFor(life)]]),
+      kinds: new Map([["scripted", simulatedKind]]),
+      limits: { maxAgents: 16, maxSessions: 8, leastLevel: null },
+      version: "0.0.0-sim",
+      pid: 1,
+      outside: createOutside(sim, life, options.pidExists),
+      agentEnv: { SIGNALBOX_SCRIPTED_HOME: SIM_HOME, HOME: SIM_HOME },
+      hookHelper: ["/sim/node", "/sim/hook-helper"],
+      hooksUrl: () => "http://sim/hooks",
+      mcpUrl: () => "http://sim/mcp",
+      notice: () => null,
+    });
+    composed.recover().then(
+      () => {
+        if (mine.isDead) return;
+        isRecovered = true;
+        sim.trace(`daemon ${mine.number} is ready`);
+      },
+      (error) => {
+        if (mine.isDead || error instanceof Killed) return;
+        // A daemon that cannot start says why and ends; the next client tries again.
+        sim.count("daemon did not start");
+        if (!sim.machine.isDiskFull) {
+          sim.violate("a daemon can always start again", String(error?.stack ?? error).split("\n").slice(0, 5).join(" | "));
+        }
+        mine.die(`cannot start: ${String(error?.message ?? error)}`);
+      },
+    );
+  }
+
+  return {
+    start,
+    life: () => life,
+    isOpen: () => isRecovered && !life.isDead,
+    composed: () => composed,
+    async call(principal, name, input) {
+      const mine = life;
+      if (!isRecovered || mine.isDead) return { is: "lost" };
+      const context = { signal: new AbortController().signal, progress() {} };
+      const work: Promise<Outcome> = composed.commands.execute(principal, name, input, context).then(
+        (result) => ({ is: "answer", result }),
+        (error) => {
+          if (error instanceof SignalboxError) return { is: "refused", error };
+          mine.broke(error);
+          return { is: "lost" };
+        },
+      );
+      const outcome = await Promise.race([work, mine.died.then((): Outcome => ({ is: "lost" }))]);
+      return mine.isDead ? { is: "lost" } : outcome;
+    },
+    async takeHook({ secret, payload, connection }) {
+      const mine = life;
+      const name = String(payload.hook_event_name);
+      if (mine.isDead || mine.fails("daemon_killed_before_hook", name)) return null;
+      if (mine.stalledUntilMs > sim.time.monotonicMs()) await Promise.race([mine.pause(0), mine.died]);
+      if (mine.isDead) return null;
+      const gone = new AbortController();
+      connection.signal.addEventListener("abort", () => mine.isDead || gone.abort(), { once: true });
+      const work = takeHook(composed.house, { secret, payload, gone: gone.signal }).then(
+        (taken) => (taken.is === "answer" ? (taken.body as Record<string, unknown>) : null),
+        (error) => {
+          if (!(error instanceof SignalboxError) && !(error instanceof Killed) && !mine.isDead) mine.broke(error);
+          return null; // The edge answers 500 and lives on.
+        },
+      );
+      const answer = await Promise.race([work, mine.died.then(() => null)]);
+      if (mine.isDead || mine.fails("daemon_killed_before_answer", name)) return null;
+      return answer;
+    },
+  };
+}
+
+function logOf(sim: Sim, life: Life, heard: (event: string, fields: LogFields) => void): Log {
+  const write = (event: string, fields: LogFields = {}) => {
+    if (life.isDead) return;
+    const shown = Object.entries(fields).map(([name, value]) => `${name}=${value}`);
+    sim.trace(`  d${life.number} ${event} ${shown.join(" ")}`);
+    heard(event, fields);
+  };
+  return { debug: write, info: write, warn: write, error: write };
+}

@@ -1,0 +1,72 @@
+// The simulator's command line: `npm run sim -- --seeds N [--seed S]`. Runs seeds one after the other, prints what was reached,
+// and for a failing seed its trace and the promise that was broken. Exit code 1 when one failed.
+
+import { parseArgs } from "node:util";
+import { FAULT_KINDS } from "./faults.ts";
+import { runSeed, type Verdict } from "./run.ts";
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "200" },
+    seed: { type: "string" },
+    from: { type: "string", default: "1" },
+    /** Prints the trace also when nothing failed. */
+    trace: { type: "boolean", default: false },
+    /** Runs every seed twice and compares. */
+    twice: { type: "boolean", default: false },
+    /** Stops after this many failing seeds. */
+    failures: { type: "string", default: "5" },
+  },
+});
+
+const first = Number(values.seed ?? values.from);
+const count = values.seed === undefined ? Number(values.seeds) : 1;
+const totals = new Map<string, number>();
+const broken = new Map<string, number[]>();
+const startedMs = performance.now();
+let ran = 0;
+let failed = 0;
+
+for (let seed = first; seed < first + count; seed++) {
+  const verdict = await runSeed(seed);
+  ran += 1;
+  for (const [name, times] of verdict.counts) totals.set(name, (totals.get(name) ?? 0) + times);
+  if (values.twice || values.seed !== undefined) await compare(verdict);
+  if (values.trace) console.log(verdict.lines.join("\n"));
+  if (verdict.violations.length === 0) continue;
+  failed += 1;
+  for (const { promise } of verdict.violations) broken.set(promise, [...(broken.get(promise) ?? []), seed]);
+  if (failed <= Number(values.failures) && !values.trace) report(verdict);
+}
+
+async function compare(verdict: Verdict): Promise<void> {
+  const again = await runSeed(verdict.seed);
+  if (again.hash === verdict.hash) return;
+  const at = verdict.lines.findIndex((line, index) => line !== again.lines[index]);
+  verdict.violations.push({ promise: "a seed replays identically", detail: `first difference: ${verdict.lines[at]} / ${again.lines[at]}` });
+}
+
+function report({ seed, violations, lines }: Verdict): void {
+  console.log(`\nseed ${seed} failed`);
+  console.log(lines.join("\n"));
+  for (const { promise, detail } of violations) console.log(`BROKEN ${promise}\n       ${detail}`);
+  console.log(`again: npm run sim -- --seed ${seed}\n`);
+}
+
+const seconds = (performance.now() - startedMs) / 1_000;
+const show = (title: string, names: [string, number][]) => {
+  console.log(`\n${title}`);
+  for (const [name, times] of names.sort((a, b) => (a[0] < b[0] ? -1 : 1))) console.log(`  ${String(times).padStart(7)} ${name}`);
+};
+const kinds = new Set<string>(FAULT_KINDS);
+show("faults", [...totals].filter(([name]) => kinds.has(name)));
+show("reached", [...totals].filter(([name]) => /^(move|agent) /.test(name)));
+show("also seen", [...totals].filter(([name]) => !kinds.has(name) && !/^(move|agent) /.test(name)));
+const never = FAULT_KINDS.filter((kind) => !totals.has(kind));
+if (never.length > 0) console.log(`\nfaults that never struck: ${never.join(", ")}`);
+if (broken.size > 0) {
+  console.log("\nbroken promises");
+  for (const [promise, seeds] of broken) console.log(`  ${promise}: ${[...new Set(seeds)].slice(0, 12).join(" ")}${seeds.length > 12 ? " …" : ""} (${new Set(seeds).size} seeds)`);
+}
+console.log(`\n${ran} seeds, ${failed} failed, ${(ran / seconds).toFixed(0)} seeds/s`);
+process.exitCode = failed > 0 ? 1 : 0;

@@ -1,0 +1,271 @@
+// Simulated terminals behind the real port. Hosts and programs belong to the world and outlive every daemon; what a daemon
+// asks of them takes time, can be refused, can arrive late, cut or in two pieces. The bytes a program was given are kept
+// apart by who gave them, because that is what the checkers ask.
+
+import { SignalboxError } from "../../src/kernel/errors.ts";
+import type { ExitStatus, OpenSpec, Screen, Terminal, TerminalBackend } from "../../src/terminals/terminal.ts";
+import { type Life, never } from "./life.ts";
+import { type Source, sourceOf } from "./simulated-kind.ts";
+import type { Sim } from "./sim.ts";
+
+/** What runs in a terminal. */
+export interface Program {
+  /** `lookedAtMs`: when the giver last saw the screen these keys were meant for. */
+  input(bytes: string, from: Source, lookedAtMs: number): void;
+  screenRows(): { lines: string[]; brightLines: string[] };
+  signal(name: string): void;
+}
+
+export interface ProgramIo {
+  readonly spec: OpenSpec;
+  readonly pid: number;
+  /** The picture has changed. */
+  painted(): void;
+  exited(status: ExitStatus): void;
+}
+
+export interface SimTerminal {
+  readonly spec: OpenSpec;
+  readonly pid: number;
+  readonly program: Program;
+  viewerInputs: number;
+  end: { exit: ExitStatus | null } | null;
+}
+
+export interface Terminals {
+  backendFor(life: Life): TerminalBackend;
+  killHost(host: string): void;
+  setReachable(host: string, reachable: boolean): void;
+  /** A person's keys; counted unless the person types where no viewer sees it. */
+  pressKeys(terminal: SimTerminal, keys: string, isCounted: boolean): void;
+  /** Terminals whose program runs. */
+  running(): SimTerminal[];
+}
+
+interface Entry extends SimTerminal {
+  program: Program;
+  outputBytes: number;
+  lookedAtMs: number;
+  onPaint: Set<() => void>;
+  onEnd: Set<() => void>;
+}
+
+export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pids: { next(): number }): Terminals {
+  const entries = new Map<string, Entry>();
+  const unreachable = new Set<string>();
+  const { random, clock } = sim;
+
+  const finish = (entry: Entry, exit: ExitStatus | null) => {
+    if (entry.end !== null) return;
+    entry.end = { exit };
+    sim.trace(`terminal ${entry.spec.ref} ended ${exit === null ? "with its host" : (exit.signal ?? `code ${exit.exitCode}`)}`);
+    for (const hear of [...entry.onEnd]) hear();
+  };
+
+  const open = (spec: OpenSpec): Entry => {
+    const entry: Entry = {
+      spec,
+      pid: pids.next(),
+      program: undefined as unknown as Program,
+      viewerInputs: 0,
+      outputBytes: 0,
+      lookedAtMs: 0,
+      end: null,
+      onPaint: new Set(),
+      onEnd: new Set(),
+    };
+    entries.set(spec.ref, entry);
+    entry.program = start({
+      spec,
+      pid: entry.pid,
+      painted() {
+        entry.outputBytes += 100;
+        for (const hear of [...entry.onPaint]) hear();
+      },
+      exited: (status) => finish(entry, status),
+    });
+    return entry;
+  };
+
+  const killHost = (host: string) => {
+    for (const [ref, entry] of [...entries]) {
+      if (entry.spec.host !== host) continue;
+      const wasRunning = entry.end === null;
+      finish(entry, null);
+      entries.delete(ref);
+      if (wasRunning) entry.program.signal("SIGHUP");
+    }
+  };
+
+  return {
+    killHost,
+    setReachable(host, reachable) {
+      if (reachable) unreachable.delete(host);
+      else unreachable.add(host);
+    },
+    pressKeys(terminal, keys, isCounted) {
+      if (isCounted) terminal.viewerInputs += 1;
+      if (terminal.end === null) terminal.program.input(keys, { is: "person" }, sim.time.monotonicMs());
+    },
+    running: () => [...entries.values()].filter((entry) => entry.end === null),
+    backendFor: (life) => createBackend({ sim, life, entries, unreachable, open, finish, killHost }),
+  };
+
+  function createBackend(parts: {
+    sim: Sim;
+    life: Life;
+    entries: Map<string, Entry>;
+    unreachable: Set<string>;
+    open(spec: OpenSpec): Entry;
+    finish(entry: Entry, exit: ExitStatus | null): void;
+    killHost(host: string): void;
+  }): TerminalBackend {
+    const { life } = parts;
+    const reach = (host: string) => {
+      if (unreachable.has(host)) throw unanswered();
+    };
+    return {
+      name: "memory",
+      availability: async () => ({ is: "available" }),
+      async open(spec) {
+        await life.pause(random.between(1, 5));
+        reach(spec.host);
+        if (sim.strikes("open_refused", 0.3, spec.ref)) throw unanswered();
+        if (life.fails("daemon_killed_at_open", `before ${spec.ref}`)) return never();
+        if (entries.has(spec.ref)) throw new SignalboxError("conflict", `${spec.ref} was opened before.`, "Use a new ref.");
+        const entry = open(spec);
+        if (life.fails("daemon_killed_at_open", `after ${spec.ref}`)) return never();
+        await life.pause(random.between(1, 5));
+        return createTerminal(life, entry);
+      },
+      async adopt(host, ref) {
+        await life.pause(random.between(0.1, 3));
+        if (unreachable.has(host)) return { is: "cannot_tell", why: "the host does not answer" };
+        const entry = entries.get(ref);
+        if (entry === undefined || entry.spec.host !== host) return { is: "gone", exit: null };
+        if (entry.end !== null) return { is: "gone", exit: entry.end.exit };
+        return { is: "found", terminal: createTerminal(life, entry) };
+      },
+      async closeHost(host) {
+        await life.pause(random.between(1, 10));
+        reach(host);
+        killHost(host);
+      },
+      attachCommand: () => null,
+    };
+  }
+
+  function createTerminal(life: Life, entry: Entry): Terminal {
+    const { ref, host } = entry.spec;
+    const activityListeners = new Set<() => void>();
+    const exitListeners = new Set<(exit: ExitStatus | null) => void>();
+    let isArmed = true;
+    const reach = () => {
+      if (unreachable.has(host)) throw unanswered();
+    };
+    entry.onPaint.add(() => {
+      if (!isArmed || life.isDead) return;
+      isArmed = false;
+      life.clock.after(random.between(0.1, 2), () => {
+        for (const ring of [...activityListeners]) ring();
+      });
+    });
+    const tellEnd = () => {
+      // A host notices at once, a control connection that breaks may take a moment.
+      life.clock.after(random.between(0.1, 80), () => {
+        for (const hear of [...exitListeners]) hear(entry.end?.exit ?? null);
+        exitListeners.clear();
+      });
+    };
+    entry.onEnd.add(tellEnd);
+
+    const arrive = (bytes: string, from: Source, lookedAtMs: number) => {
+      if (entry.end === null) entry.program.input(bytes, from, lookedAtMs);
+    };
+
+    return {
+      ref,
+      host,
+      pid: entry.pid,
+      async write(tagged, { ifViewerInputs } = {}) {
+        const { from, bytes } = sourceOf(tagged);
+        const { lookedAtMs } = entry;
+        if (life.fails("daemon_killed_before_write", `${from.is} to ${ref}`)) return never();
+        await life.pause(random.between(0.05, 1));
+        reach();
+        if (entry.end !== null) throw new SignalboxError("terminal_unavailable", "The process has ended.", "Start it again.");
+        if (sim.strikes("write_refused", 0.3, `${from.is} to ${ref}`)) throw unanswered();
+        if (ifViewerInputs !== undefined && ifViewerInputs !== entry.viewerInputs) {
+          throw new SignalboxError("conflict", "A person has typed meanwhile.", "Look at the screen again.");
+        }
+        sim.trace(`keys ${from.is} -> ${ref}`);
+        if (sim.strikes("write_late", 0.2, `${from.is} to ${ref}`)) {
+          clock.after(random.between(200, 4_000), () => arrive(bytes, from, lookedAtMs));
+          await life.pause(150);
+          throw new SignalboxError("timeout", "The program does not read its keys.", "Look at the terminal.");
+        }
+        const cut = random.whole(1, Math.max(1, bytes.length - 1));
+        if (sim.strikes("write_cut", 0.15, `${from.is} to ${ref}, ${cut} of ${bytes.length}`)) {
+          arrive(bytes.slice(0, cut), from, lookedAtMs);
+          killHost(host);
+          throw unanswered();
+        }
+        if (sim.strikes("write_split", 0.3, `${from.is} to ${ref}, ${cut} of ${bytes.length}`)) {
+          arrive(bytes.slice(0, cut), from, lookedAtMs);
+          clock.after(random.between(0, 40), () => arrive(bytes.slice(cut), from, lookedAtMs));
+        } else arrive(bytes, from, lookedAtMs);
+        if (life.fails("daemon_killed_after_write", `${from.is} to ${ref}`)) return never();
+        await life.pause(random.between(0.05, 2));
+      },
+      async screen() {
+        await life.pause(random.between(0.05, 1));
+        if (life.fails("daemon_killed_at_look", ref)) return never();
+        reach();
+        isArmed = true;
+        entry.lookedAtMs = sim.time.monotonicMs();
+        const { lines, brightLines } = entry.program.screenRows();
+        const screen: Screen = {
+          size: entry.spec.size,
+          lines,
+          brightLines,
+          cursor: { row: 0, col: 0, visible: true },
+          bracketedPaste: true,
+          alternate: true,
+          title: "",
+          outputBytes: entry.outputBytes,
+          viewerInputs: entry.viewerInputs,
+        };
+        await life.pause(random.between(0.05, 1));
+        return screen;
+      },
+      tail: async () => ({ text: "", next: entry.outputBytes }),
+      resize: async () => {},
+      async signal(name) {
+        await life.pause(random.between(0.05, 1));
+        reach();
+        if (entry.end === null) entry.program.signal(name);
+      },
+      async liveness() {
+        await life.pause(0.1);
+        if (unreachable.has(host)) return { is: "cannot_tell", why: "the host does not answer" };
+        return entry.end === null ? { is: "alive", pid: entry.pid } : { is: "gone", exit: entry.end.exit };
+      },
+      onActivity(ring) {
+        activityListeners.add(ring);
+        return () => activityListeners.delete(ring);
+      },
+      onExit(hear) {
+        exitListeners.add(hear);
+        if (entry.end !== null) tellEnd();
+        return () => exitListeners.delete(hear);
+      },
+      async attach() {
+        throw new SignalboxError("terminal_unavailable", "Nobody attaches in a simulation.", "Use pressKeys.");
+      },
+    };
+  }
+}
+
+function unanswered(): SignalboxError {
+  return new SignalboxError("terminal_unavailable", "The terminal host does not answer.", "Try again.");
+}
