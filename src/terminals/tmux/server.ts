@@ -240,8 +240,9 @@ export function createTmuxServer(needs: TmuxServerNeeds): TmuxServer {
 
   /** Tells each known terminal its end, if it has come. */
   async function sweep(): Promise<void> {
+    const knownBefore = [...terminals]; // a terminal opened while tmux answers is on no list yet
     const rows = new Map((await list(await reach(false))).map((row) => [row.id, row]));
-    for (const [id, terminal] of [...terminals]) {
+    for (const [id, terminal] of knownBefore) {
       const row = rows.get(id);
       const isMissed = row?.exit === null && !terminal.isRunning();
       if (isMissed || (row?.exit && isUntold(row.exit) && countLook(id) < LOOKS_WITHOUT_STATUS_MAX)) {
@@ -249,7 +250,7 @@ export function createTmuxServer(needs: TmuxServerNeeds): TmuxServer {
         continue;
       }
       if (row?.exit === null) continue;
-      terminals.delete(id);
+      if (!terminals.delete(id)) continue; // another sweep was faster
       looksWithoutStatus.delete(id);
       removeLaunchScript(runDir, terminal.ref);
       terminal.heardExit(row?.exit ?? { exitCode: null, signal: null }); // no row: a person has closed the window

@@ -91,8 +91,10 @@ export function createTmuxTerminal(needs: TmuxTerminalNeeds): TmuxTerminal {
       await type(Buffer.from(bytes, "utf8"));
     },
     async screen() {
-      const { emulator } = await look();
-      isArmed = true;
+      // Armed at the very place in tmux's stream where the picture was taken: what follows there is not on it.
+      const { emulator } = await look(() => {
+        isArmed = true;
+      });
       return emulator.screen({ outputBytes: stream.bytes(), viewerInputs });
     },
     tail: async (from) => stream.tail(from),
