@@ -65,7 +65,8 @@ function signalIn(fields: Fields): Signal {
       return { is: "prompt_submitted", prompt: asText(fields.prompt) ?? "" };
     case "Stop": {
       const tasks = Array.isArray(fields.background_tasks) ? fields.background_tasks.length : 0;
-      return { is: "turn_ended", reply: asText(fields.last_assistant_message), backgroundTasks: tasks };
+      const continued = fields.stop_hook_active === true;
+      return { is: "turn_ended", reply: asText(fields.last_assistant_message), backgroundTasks: tasks, continued };
     }
     case "StopFailure":
       return {
@@ -148,6 +149,12 @@ function questionsIn(input: Fields): Question[] {
 export const answers = {
   pass: (): unknown => ({}),
   blockPrompt: (reason: string): unknown => ({ decision: "block", reason }),
+  handOver: (text: string): unknown => ({ decision: "block", reason: text }),
+  note: (text: string): unknown => ({
+    hookSpecificOutput: { hookEventName: "PostToolUse", additionalContext: text },
+  }),
+  handOver: (order: string): unknown => ({ decision: "block", reason: order }),
+  note: (note: string): unknown => ({ hookSpecificOutput: { hookEventName: "PostToolUse", additionalContext: note } }),
   decide(payload: unknown, decision: { allow: boolean; option: string | null; reason: string | null }): unknown {
     const { allow, option, reason } = decision;
     if (!allow) return permission({ behavior: "deny", message: reason ?? "Denied by a person through signalbox." });

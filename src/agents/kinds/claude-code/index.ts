@@ -4,7 +4,7 @@
 import type { AgentKind } from "../../kind.ts";
 import { readRegistry, registryDir, transcriptPath } from "./files.ts";
 import { answers, translate } from "./hooks.ts";
-import { ENTER, ESCAPE, optionKeys, submitKeys } from "./keys.ts";
+import { CLEAR_LINE, draftKeys, ENTER, ESCAPE, optionKeys, STASH, submitKeys, typed } from "./keys.ts";
 import { launch } from "./launch.ts";
 import { readScreen } from "./screen.ts";
 import { readTranscript, renderTranscript } from "./transcript.ts";
@@ -29,8 +29,10 @@ export const claudeCode: AgentKind = {
   renderTranscript,
   translate,
   readScreen,
+  typed,
   submitKeys,
+  draftKeys,
   optionKeys,
-  keys: { enter: ENTER, interrupt: ESCAPE },
+  keys: { enter: ENTER, interrupt: ESCAPE, clearLine: CLEAR_LINE, stash: STASH },
   answers,
 };

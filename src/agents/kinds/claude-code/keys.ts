@@ -5,13 +5,45 @@ import type { ScreenReading } from "../../kind.ts";
 
 const UP = "\x1b[A";
 const DOWN = "\x1b[B";
-export const ENTER = "\r";
-export const ESCAPE = "\x1b";
+const ENTER = "\r";
+
+export const keys = {
+  enter: ENTER,
+  interrupt: "\x1b",
+  /** Ctrl-U. */
+  clearLine: "\x15",
+  /** Ctrl-S; the draft comes back by itself after the next submit. */
+  stash: "\x13",
+};
+
+/** A mention (`@path` at the start of a word) would be replaced by that file's content, wherever the file lies; with a
+ *  backslash before it, it stays what was written. At the end of a text it would also open a menu that eats the Enter. */
+export function typed(text: string): string {
+  return text.replace(/(^|\s)@(?=\S)/gu, "$1\\@");
+}
+/** Ctrl-U, and Ctrl-S, which brings the draft back after the next submit (measured). */
+export const CLEAR_LINE = "\x15";
+export const STASH = "\x13";
+
+/** `@path` is expanded to the file's content even inside a paste (measured, two runs of three); a backslash before it ends
+ *  that, and every reader understands it. Addresses such as a@b.c have no blank before the sign and stay as they are. */
+export function typed(text: string): string {
+  return text.replace(/(?<![\p{L}\p{N}\\])@(?=\S)/gu, "\\@");
+}
+
+export function draftKeys(text: string): string {
+  return `\x1b[200~${text}\x1b[201~`;
+}
 
 /** Bracketed, because an unbracketed text of some length turns its Enter into a line break. `text` holds no escape. */
 export function submitKeys(text: string): string {
+  const words = typed(text);
   // A backslash directly before Enter means "new line"; the blank behind it is trimmed off again.
-  return `\x1b[200~${text}${text.endsWith("\\") ? " " : ""}\x1b[201~${ENTER}`;
+  return draftKeys(words.endsWith("\\") ? `${words} ` : words) + ENTER;
+}
+
+export function draftKeys(text: string): string {
+  return `\x1b[200~${text}\x1b[201~`;
 }
 
 /** One step towards pressing the option: a digit where a digit presses at once, else a move, else Enter once the option

@@ -73,6 +73,7 @@ function settings(request: LaunchRequest) {
 }
 
 function mcpConfig(url: string) {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the program fills this in from its environment.
   const headers = { Authorization: "Bearer ${SIGNALBOX_AGENT_TOKEN}" };
   // Without alwaysLoad the tools hide behind a search that the model has to think of.
   return { mcpServers: { [MCP_SERVER]: { type: "http", url, headers, alwaysLoad: true } } };

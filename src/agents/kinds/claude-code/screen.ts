@@ -128,7 +128,8 @@ function labelIn(text: string): string {
 /** True when `line` goes on with the row above, which had no room left for its first word. */
 function isWrapped(above: string, line: string, cols: number): boolean {
   const word = /^ +(\S+)/.exec(line)?.[1];
-  return word !== undefined && above.length + 1 + word.length > cols - 4;
+  const isColumns = / {3,}\S/.test(above.trim());
+  return word !== undefined && !isColumns && above.length + 1 + word.length > cols - 4;
 }
 
 /** What stands above the options, without decoration: title first, question last. */
@@ -150,12 +151,10 @@ function describe(
   const title = head[0] ?? "";
   if (options.some((option) => /trust this folder/i.test(option.label))) return { kind: "trust", tool: null, summary };
   if (isNumbered && /^[☐☒✔]/u.test(title)) return { kind: "question", tool: "AskUserQuestion", summary };
-  const asks = head.at(-1) ?? "";
-  if (isNumbered && /^(Do you want to|Would you like to|Claude wants to)\b/.test(asks)) {
-    return { kind: "permission", tool: toolIn(title), summary };
-  }
-  const isAboutStart = /API key|Bypass Permissions|Settings Warning|renderer/.test(text);
-  return { kind: isAboutStart ? "startup" : "other", tool: null, summary };
+  if (/API key|Bypass Permissions|Settings Warning|renderer/.test(text))
+    return { kind: "startup", tool: null, summary };
+  const isPermission = isNumbered && /^(Do you want to|Would you like to|Claude wants to)\b/.test(head.at(-1) ?? "");
+  return { kind: isPermission ? "permission" : "other", tool: isPermission ? toolIn(title) : null, summary };
 }
 
 /** The tool behind a permission dialog's title, where the title leaves no doubt. */
