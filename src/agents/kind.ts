@@ -141,7 +141,8 @@ export interface AgentKind {
   submitKeys(text: string): string;
   /** Keys that put `text` into an empty prompt box and leave it there. */
   draftKeys(text: string): string;
-  /** Keys that press the option, given the dialog as read from the screen. */
+  /** The next keys on the way to pressing the option, given the dialog as read from the screen now. Called again with a new
+   *  reading until the dialog has gone; never more than what may safely be typed in one piece. */
   optionKeys(dialog: NonNullable<ScreenReading["dialog"]>, option: number): string;
   readonly keys: {
     /** Submit what already stands in the box. */

@@ -2,7 +2,7 @@
 // and its screen. A run collects facts and rings when the derived state may have changed; it decides nothing about restarts,
 // and what a message is it never learns.
 
-import type { Clock, Timer } from "../kernel/clock.ts";
+import { type Clock, sleep, type Timer } from "../kernel/clock.ts";
 import type { ConversationId, Ids } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
 import type { ExitStatus, Terminal } from "../terminals/terminal.ts";
@@ -15,9 +15,13 @@ import type { AgentRow } from "./registry.ts";
 const SETTLE_MS = 250;
 /** Screens are read at most this often while output streams: a start-up paints dozens of frames. */
 const LOOK_PAUSE_MS = 30;
-/** A trust dialog swallows keys typed in its first frames; look again and press again this often. */
-const TRUST_PRESSES_MAX = 5;
-const TRUST_PRESS_PAUSE_MS = 400;
+/** A trust dialog swallows keys typed in its first frames; it is answered anew this often before a person is asked. */
+const TRUST_PRESSES_MAX = 3;
+/** After a key a dialog is looked at this often, 2 s in all, before the key counts as lost. */
+const PRESS_LOOKS = 40;
+const PRESS_LOOK_MS = 50;
+/** Moves and presses for one answer; the longest menus seen have nine options. */
+const PRESSES_MAX = 12;
 /** A prompt hook promises a turn; if the session file still says idle after this, there was none (a blocked prompt). */
 const HOOK_BELIEVED_MS = 1_500;
 /** The session file lags a hook by up to 78 ms (measured); after this a request whose dialog the file never showed is gone. */
@@ -69,6 +73,8 @@ export interface Run {
    *  hook's answer, or null when it was settled elsewhere. */
   hold(dialog: DialogSeen, payload: unknown, gone: AbortSignal): Promise<unknown | null>;
   closeRequest(requestId: string): void;
+  /** Answers the dialog on the screen with keys. True when it has gone; false when it would not. */
+  press(dialog: DialogSeen, option: number): Promise<boolean>;
   /** Stops listening; the process is left alone. */
   detach(): void;
 }
@@ -111,6 +117,7 @@ export function createRun(options: RunOptions): Run {
   let lookPlanned = false;
   let idleSinceMs: number | null = null;
   let trustPresses = 0;
+  let isTrusting = false;
   let limitsInARow = 0;
   let isApiWatched = false;
 
@@ -178,7 +185,8 @@ export function createRun(options: RunOptions): Run {
     const isNew =
       onScreen !== null &&
       !requests.some((request) => request.via === "hook" || isSameDialog(request.dialog, onScreen));
-    if (isNew && onScreen.kind === "trust" && options.trust && trustPresses < TRUST_PRESSES_MAX) pressTrust();
+    const mayTrust = options.trust && (isTrusting || trustPresses < TRUST_PRESSES_MAX);
+    if (isNew && onScreen.kind === "trust" && mayTrust) pressTrust(onScreen);
     else if (isNew) requests.push({ requestId: ids.request(), dialog: onScreen, via: "screen", seen: true });
     facts.request = requests[0] ?? null;
     settleIfQuiet();
@@ -194,22 +202,40 @@ export function createRun(options: RunOptions): Run {
     refreshRequest();
   };
 
-  const pressTrust = () => {
+  const pressTrust = (dialog: DialogSeen) => {
+    const option = agreeingOption(dialog);
+    if (isTrusting || option === null) return;
+    isTrusting = true;
     trustPresses += 1;
-    later(trustPresses === 1 ? LOOK_PAUSE_MS : TRUST_PRESS_PAUSE_MS, async () => {
-      const reading = await kindReading();
-      const option = reading?.dialog?.kind === "trust" ? agreeingOption(reading.dialog) : null;
-      if (reading?.dialog != null && option !== null) await terminal.write(kind.optionKeys(reading.dialog, option));
-      later(TRUST_PRESS_PAUSE_MS, lookSoon);
-    });
+    const done = () => {
+      isTrusting = false;
+      lookSoon();
+    };
+    press(dialog, option).then(done, (error) =>
+      log.debug("run.trust_failed", { agent: row.agent_id, message: String(error) }),
+    );
   };
 
-  const kindReading = async () => {
-    try {
-      return kind.readScreen(await terminal.screen());
-    } catch {
-      return null; // The process ended meanwhile; its exit is heard elsewhere.
+  /** One step at a time, and the screen is read after each: a second Enter could land in the dialog behind this one. */
+  const press = async (dialog: DialogSeen, option: number): Promise<boolean> => {
+    for (let step = 0; step < PRESSES_MAX && facts.alive; step++) {
+      const { dialog: seen } = (await freshLook()).reading;
+      if (seen === null || !isSameDialog(seen, dialog)) return true;
+      await terminal.write(kind.optionKeys(seen, option));
+      for (let glance = 0; glance < PRESS_LOOKS; glance++) {
+        await sleep(clock, PRESS_LOOK_MS);
+        const { dialog: now } = (await freshLook()).reading;
+        if (now === null || !isSameDialog(now, dialog)) return true;
+        if (now.selected !== seen.selected) break;
+      }
     }
+    return false;
+  };
+
+  /** A look that began after this call; one under way may show the screen before our keys. */
+  const freshLook = async (): Promise<Sighting> => {
+    await looking?.catch(() => undefined);
+    return await look();
   };
 
   const settleIfQuiet = () => {
@@ -287,6 +313,7 @@ export function createRun(options: RunOptions): Run {
     startedAtMs: clock.now(),
     look,
     detach,
+    press,
     fileChanged(entry, removed) {
       if (!facts.alive) return;
       if (removed) return; // A clean exit removes it; the terminal tells of the exit itself.

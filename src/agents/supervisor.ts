@@ -348,12 +348,12 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
         return;
       }
       await serial.run(agentId, async () => {
-        const { reading } = await run.look();
-        const stillOpen = run.requests.some((one) => one.requestId === requestId);
-        if (reading.dialog === null || !stillOpen) {
-          throw new SignalboxError("not_found", "The dialog closed meanwhile.", "Read get_session_status again.");
-        }
-        await run.terminal.write(run.kind.optionKeys(reading.dialog, option));
+        if (await run.press(request.dialog, option)) return;
+        throw new SignalboxError(
+          "timeout",
+          "The dialog does not take the answer.",
+          "Attach to the agent's terminal and answer it there.",
+        );
       });
     },
     async interrupt(agentId) {
