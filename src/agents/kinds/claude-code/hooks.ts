@@ -153,8 +153,6 @@ export const answers = {
   note: (text: string): unknown => ({
     hookSpecificOutput: { hookEventName: "PostToolUse", additionalContext: text },
   }),
-  handOver: (order: string): unknown => ({ decision: "block", reason: order }),
-  note: (note: string): unknown => ({ hookSpecificOutput: { hookEventName: "PostToolUse", additionalContext: note } }),
   decide(payload: unknown, decision: { allow: boolean; option: string | null; reason: string | null }): unknown {
     const { allow, option, reason } = decision;
     if (!allow) return permission({ behavior: "deny", message: reason ?? "Denied by a person through signalbox." });

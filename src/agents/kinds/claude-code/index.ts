@@ -4,7 +4,7 @@
 import type { AgentKind } from "../../kind.ts";
 import { readRegistry, registryDir, transcriptPath } from "./files.ts";
 import { answers, translate } from "./hooks.ts";
-import { CLEAR_LINE, draftKeys, ENTER, ESCAPE, optionKeys, STASH, submitKeys, typed } from "./keys.ts";
+import { draftKeys, keys, optionKeys, submitKeys, typed } from "./keys.ts";
 import { launch } from "./launch.ts";
 import { readScreen } from "./screen.ts";
 import { readTranscript, renderTranscript } from "./transcript.ts";
@@ -33,6 +33,6 @@ export const claudeCode: AgentKind = {
   submitKeys,
   draftKeys,
   optionKeys,
-  keys: { enter: ENTER, interrupt: ESCAPE, clearLine: CLEAR_LINE, stash: STASH },
+  keys,
   answers,
 };

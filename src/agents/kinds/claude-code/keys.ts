@@ -21,19 +21,6 @@ export const keys = {
 export function typed(text: string): string {
   return text.replace(/(^|\s)@(?=\S)/gu, "$1\\@");
 }
-/** Ctrl-U, and Ctrl-S, which brings the draft back after the next submit (measured). */
-export const CLEAR_LINE = "\x15";
-export const STASH = "\x13";
-
-/** `@path` is expanded to the file's content even inside a paste (measured, two runs of three); a backslash before it ends
- *  that, and every reader understands it. Addresses such as a@b.c have no blank before the sign and stay as they are. */
-export function typed(text: string): string {
-  return text.replace(/(?<![\p{L}\p{N}\\])@(?=\S)/gu, "\\@");
-}
-
-export function draftKeys(text: string): string {
-  return `\x1b[200~${text}\x1b[201~`;
-}
 
 /** Bracketed, because an unbracketed text of some length turns its Enter into a line break. `text` holds no escape. */
 export function submitKeys(text: string): string {
