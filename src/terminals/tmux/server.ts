@@ -83,6 +83,7 @@ export function createTmuxServer(needs: TmuxServerNeeds): TmuxServer {
   let isDisconnected = false;
   let lastNumber = 0;
   let opening: Promise<unknown> = Promise.resolve();
+  let sweeping: Promise<void> = Promise.resolve();
 
   return {
     open(spec) {
@@ -238,8 +239,14 @@ export function createTmuxServer(needs: TmuxServerNeeds): TmuxServer {
     else terminals.get(pane)?.heardGap();
   }
 
-  /** Tells each known terminal its end, if it has come. */
-  async function sweep(): Promise<void> {
+  /** Tells each known terminal its end, if it has come. One sweep at a time, so that none works on another's list. */
+  function sweep(): Promise<void> {
+    const mine = sweeping.then(sweepOnce);
+    sweeping = mine.catch(() => {});
+    return mine;
+  }
+
+  async function sweepOnce(): Promise<void> {
     const knownBefore = [...terminals]; // a terminal opened while tmux answers is on no list yet
     const rows = new Map((await list(await reach(false))).map((row) => [row.id, row]));
     for (const [id, terminal] of knownBefore) {
@@ -250,14 +257,14 @@ export function createTmuxServer(needs: TmuxServerNeeds): TmuxServer {
         continue;
       }
       if (row?.exit === null) continue;
-      if (!terminals.delete(id)) continue; // another sweep was faster
+      terminals.delete(id);
       looksWithoutStatus.delete(id);
       removeLaunchScript(runDir, terminal.ref);
       terminal.heardExit(row?.exit ?? { exitCode: null, signal: null }); // no row: a person has closed the window
     }
     const remains = [...rows.values()].filter(({ exit }) => exit !== null);
     for (const { id } of remains.slice(0, Math.max(0, remains.length - REMAINS_MAX))) {
-      await (await reach(false)).run(`kill-window -t ${id}`, 1);
+      await (await reach(false)).run(`kill-window -t ${id}`, 1).catch(() => {}); // a person was faster
     }
   }
 
