@@ -25,13 +25,18 @@ export async function takeHook(house: House, post: HookPost): Promise<HookAnswer
   const { signal } = report;
   house.log.debug("hook", { agent: row.agent_id, signal: signal.is });
   if (signal.is === "prompt_submitted") {
+    // That a turn begins is told first: the session file may say so only later, and a message delivered to an agent that
+    // still counts as idle would be taken for one whose turn has ended in silence.
+    await house.supervisor.hook(row.agent_id, report, post.payload, post.gone);
     const verdict = house.courier.gate(row.agent_id, signal.prompt);
     if (verdict.is === "block") {
       house.log.warn("gate.blocked", { agent: row.agent_id });
       return { is: "answer", body: kind.answers.blockPrompt(verdict.reason) };
     }
+    return { is: "answer", body: kind.answers.pass() };
   }
-  const letter = takeTurn(house, kind, row.agent_id, signal);
+  // A hook whose asker has gone on without us tells of the past: it proves nothing about a letter, and its answer carries none.
+  const letter = post.gone.aborted ? null : takeTurn(house, kind, row.agent_id, signal);
   const answer = await house.supervisor.hook(row.agent_id, report, post.payload, post.gone);
   return { is: "answer", body: letter ?? answer ?? kind.answers.pass() };
 }

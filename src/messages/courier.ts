@@ -21,6 +21,8 @@ import { createTurns } from "./turns.ts";
 
 /** The hook follows the Enter within 14-100 ms, tens of ms more for a megabyte (measured); later than this is late. */
 const CONFIRM_MS = 2_000;
+/** A delivery that broke off before the lease (a terminal that cannot be asked, a full disk) is tried again after this. */
+const TRY_AGAIN_MS = 1_000;
 /** Expiry is in wall time, so look again within the hour even when the clock was set back. */
 const EXPIRY_LOOK_MAX_MS = 3_600_000;
 
@@ -92,7 +94,10 @@ export function createCourier(deps: {
     pumping.add(agentId);
     serial
       .run(agentId, () => deliverNext(agentId))
-      .catch((error) => log.warn("courier.failed", { agent: agentId, message: String(error) }))
+      .catch((error) => {
+        log.warn("courier.failed", { agent: agentId, message: String(error) });
+        clock.after(TRY_AGAIN_MS, () => ring(agentId));
+      })
       .finally(() => {
         pumping.delete(agentId);
         if (rungMeanwhile.delete(agentId)) ring(agentId);

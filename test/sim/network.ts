@@ -21,7 +21,7 @@ export function createNetwork(sim: Sim, daemon: Daemon): AgentWorld["postHook"] 
       if (sim.strikes("hook_lost", 0.3, name)) return random.chance(0.7) || timeoutMs === null ? null : await gaveUp;
       if (sim.strikes("hook_delayed", 0.3, name)) await sleep(random.between(50, 6_000));
       if (sim.strikes("hook_doubled", 0.4, name)) {
-        void sleep(random.between(0, 500)).then(() => daemon.takeHook({ secret, payload, connection: new AbortController() }));
+        void sleep(random.between(0, 500)).then(() => daemon.takeHook({ secret, payload, connection }));
       }
       const answer = await daemon.takeHook({ secret, payload, connection });
       if (sim.strikes("hook_answer_lost", 0.3, name)) return null;
