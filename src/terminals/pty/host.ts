@@ -1,6 +1,7 @@
 // A terminal host: the process that owns the terminals of one session and outlives the daemon. It listens on one Unix
 // socket, obeys whoever may connect to it (the user alone: 0600 in a 0700 directory), and ends by itself when nobody needs
-// it or nobody could ever reach it again. It knows bytes and sizes; why its programs run it never learns.
+// it or nobody could ever reach it again. It knows bytes and sizes; why its programs run it never learns. Here are its start
+// and its end; in between, host-door.ts and host-terminals.ts.
 //
 //   node host.ts <HostStart as JSON>     started detached
 //   node host.ts --probe                 exits 0 when pseudoterminals can be had here
@@ -18,52 +19,41 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, createServer } from "node:net";
 import { dirname } from "node:path";
 import { systemClock, type Timer } from "../../kernel/clock.ts";
-import { asSignalboxError, SignalboxError } from "../../kernel/errors.ts";
-import { assertName } from "../names.ts";
-import { createViewerInputFilter } from "../viewer-input.ts";
-import { createFrameReader, encodeFrame } from "./frames.ts";
-import { type HostedTerminal, openHostedTerminal, type Remains, type ViewerSeat } from "./hosted-terminal.ts";
-import type { HostEvent, Reply, Request, ViewerMessage } from "./protocol.ts";
-import * as protocol from "./protocol.ts";
+import { type Connection, serveConnection } from "./host-door.ts";
+import { createHostTerminals } from "./host-terminals.ts";
+import { bindingPath, type HostEvent, type HostStart, PROTOCOL, type Request } from "./protocol.ts";
 
 const clock = systemClock;
 
-/** Ends are kept for a daemon that was away, with the last screen; 64 of them are some 2 MiB. */
-const REMAINS_MAX = 64;
 /** While an end has been told to nobody, the host waits this long for a daemon to come and ask. */
 const UNTOLD_PATIENCE_MS = 24 * 60 * 60 * 1000;
-/** Between SIGHUP and SIGKILL when the host is closed: an agent needs about one second to save its conversation. */
-const CLOSE_GRACE_MS = 2000;
-/** A viewer with more than this on its way gets a repaint when it has caught up. A dozen full redraws. */
-const VIEWER_BEHIND_BYTES = 256 * 1024;
-/** Keys of one viewer waiting for a program that does not read; then the viewer's socket is not read either. */
-const VIEWER_KEYS_WAITING_BYTES = 64 * 1024;
+/** After the last answer was written, until the process ends. */
+const FAREWELL_MS = 50;
 /** Where the file system cannot be watched, how often the host looks whether its socket is still there. Slow, because it
  *  only matters when somebody has deleted the state directory. */
 const SOCKET_LOOK_MS = 30_000;
 /** As Linux shows it in fdinfo; node does not export it. */
 const O_CLOEXEC = 0o2000000;
 
-const running = new Map<string, HostedTerminal>();
-const remains = new Map<string, Remains>();
-const controls = new Set<Connection>();
-let connections = 0;
-let untold = 0;
-let idleTimer: Timer | null = null;
-let closing: Promise<void> | null = null;
-
-interface Connection {
-  send(message: Reply | HostEvent): void;
-}
-
 const [argument = ""] = process.argv.slice(2);
 if (argument === "--probe") process.exit(0); // the native module was loaded by the imports above
-const { socketPath, hostName, idleMs, readyFd } = JSON.parse(argument) as protocol.HostStart;
-/** Tells this host from an earlier one of the same name. */
-const instance = randomUUID();
+const { socketPath, hostName, idleMs, readyFd } = JSON.parse(argument) as HostStart;
+/** `instance` tells this host from an earlier one of the same name. */
+const hello: HostEvent = {
+  event: "hello",
+  protocol: PROTOCOL,
+  host: hostName,
+  pid: process.pid,
+  instance: randomUUID(),
+};
+
+const connections = new Set<Connection>();
+const terminals = createHostTerminals({ clock, broadcast, changed: considerIdling });
+let idleTimer: Timer | null = null;
+let leaving: Promise<void> | null = null;
 await main();
 
 async function main(): Promise<void> {
@@ -73,8 +63,10 @@ async function main(): Promise<void> {
   process.on("uncaughtException", crash);
   if (await isAnswering(socketPath)) return report("another host listens there already", 1);
 
-  const server = createServer((socket) => serve(socket));
-  const binding = protocol.bindingPath(socketPath, process.pid);
+  const server = createServer((socket) => {
+    serveConnection(socket, { hello, obey, find: terminals.find, joined, left });
+  });
+  const binding = bindingPath(socketPath, process.pid);
   // Born private: the mask is set only for the bind, because the programs started later inherit what it is then.
   const mask = process.umask(0o177);
   server.listen(binding);
@@ -120,179 +112,43 @@ function report(line: string, exitCode: number | null): void {
   if (exitCode !== null) process.exit(exitCode);
 }
 
-function serve(socket: Socket): void {
-  const connection: Connection = {
-    send: (message) => void (socket.writable && socket.write(encodeFrame(message))),
-  };
-  const reader = createFrameReader();
-  let seat: ViewerSeat | null = null;
-  const filter = createViewerInputFilter();
-  let waitingKeys = 0;
-  let isBehind = false;
-
-  connections++;
-  controls.add(connection);
+function joined(connection: Connection): void {
+  connections.add(connection);
   considerIdling();
-  socket.on("error", () => {}); // a daemon killed in mid-sentence; "close" follows
-  socket.on("close", () => {
-    seat?.leave();
-    controls.delete(connection);
-    connections--;
-    considerIdling();
-  });
-  socket.on("data", (chunk) => {
-    try {
-      for (const message of reader.push(chunk)) take(message as Request | ViewerMessage);
-    } catch {
-      socket.destroy(); // not our protocol; nothing that follows can be understood
-    }
-  });
-  socket.on("drain", () => {
-    if (isBehind) seat?.catchUp();
-    isBehind = false;
-  });
-  connection.send({ event: "hello", protocol: protocol.PROTOCOL, host: hostName, pid: process.pid, instance });
+}
 
-  function take(message: Request | ViewerMessage): void {
-    if (message.do === "keys") keys(Buffer.from(message.data, "base64"));
-    else if (message.do === "viewer_size") seat?.resize(message.size);
-    else {
-      const { id } = message;
-      const answer = message.do === "attach" ? attach(message) : obey(message);
-      answer.then(
-        (ok) => connection.send({ id, ok }),
-        (error) => connection.send({ id, error: asSignalboxError(error).toBody() }),
-      );
-    }
-  }
-
-  async function attach({ ref, size }: protocol.Requests["attach"]["ask"]): Promise<null> {
-    const terminal = find(ref);
-    controls.delete(connection);
-    seat = terminal.attach(
-      {
-        output(data) {
-          connection.send({ event: "output", data: Buffer.from(data).toString("base64") });
-          if (socket.writableLength <= VIEWER_BEHIND_BYTES) return;
-          isBehind = true;
-          seat?.skip();
-        },
-        exited(exit) {
-          connection.send({ event: "exit", ref, exit });
-          socket.end();
-        },
-      },
-      size,
-    );
-    return null;
-  }
-
-  function keys(bytes: Buffer): void {
-    const input = filter.push(bytes);
-    waitingKeys += input.bytes.length;
-    if (waitingKeys > VIEWER_KEYS_WAITING_BYTES) socket.pause();
-    void seat?.keys(input).then(() => {
-      waitingKeys -= input.bytes.length;
-      if (waitingKeys <= VIEWER_KEYS_WAITING_BYTES) socket.resume();
-    });
-  }
+function left(connection: Connection): void {
+  connections.delete(connection);
+  considerIdling();
 }
 
 async function obey(request: Exclude<Request, { do: "attach" }>): Promise<unknown> {
-  switch (request.do) {
-    case "open":
-      return open(request.spec);
-    case "find":
-      return tell(request.ref);
-    case "write":
-      return find(request.ref)
-        .write(Buffer.from(request.data, "base64"), request.ifViewerInputs)
-        .then(() => null);
-    case "screen":
-      return remains.get(request.ref)?.screen ?? find(request.ref).screen();
-    case "tail":
-      return (remains.get(request.ref) ?? find(request.ref)).tail(request.from);
-    case "resize":
-      running.get(request.ref)?.resize(request.size);
-      return null;
-    case "signal":
-      running.get(request.ref)?.signal(request.name, request.group);
-      return null;
-    case "close":
-      await leave();
-      return null;
-  }
+  if (request.do !== "close") return terminals.obey(request);
+  await leave();
+  return null;
 }
 
-function open(spec: protocol.Requests["open"]["ask"]["spec"]): protocol.Opened {
-  const { ref } = spec;
-  assertName(ref, "A terminal's ref");
-  if (closing) throw new SignalboxError("terminal_unavailable", "The terminal host is closing.", "Try again.");
-  if (running.has(ref) || remains.has(ref)) {
-    throw new SignalboxError("conflict", `A terminal called ${ref} was opened here before.`, "Use a new ref.");
-  }
-  const terminal = openHostedTerminal(spec, clock, {
-    activity: () => broadcast({ event: "activity", ref }),
-    ended(rest) {
-      running.delete(ref);
-      remains.set(ref, rest);
-      while (remains.size > REMAINS_MAX) remains.delete(remains.keys().next().value ?? "");
-      if (controls.size === 0) untold++;
-      broadcast({ event: "exit", ref, exit: rest.exit });
-      considerIdling();
-    },
-  });
-  running.set(ref, terminal);
-  considerIdling();
-  return { pid: terminal.pid, birth: terminal.birth };
-}
-
-function tell(ref: string): protocol.Found {
-  const rest = remains.get(ref);
-  if (rest) {
-    untold = 0; // whoever asks for one end asks for all
-    return { is: "exited", pid: rest.pid, exit: rest.exit };
-  }
-  const terminal = running.get(ref);
-  if (!terminal) return { is: "unknown" };
-  terminal.rearm();
-  return { is: "running", pid: terminal.pid, birth: terminal.birth };
-}
-
-function find(ref: string): HostedTerminal {
-  const terminal = running.get(ref);
-  if (terminal) return terminal;
-  throw new SignalboxError("terminal_unavailable", "The terminal's process has ended.", "Start it again.");
-}
-
-function broadcast(event: HostEvent): void {
-  for (const connection of controls) connection.send(event);
+function broadcast(event: HostEvent): boolean {
+  const daemons = [...connections].filter(({ isViewer }) => !isViewer);
+  for (const daemon of daemons) daemon.send(event);
+  return daemons.length > 0;
 }
 
 /** With a program running, or a daemon connected, the host stays; else it gives them a while to come back. */
 function considerIdling(): void {
   idleTimer?.cancel();
   idleTimer = null;
-  if (running.size > 0 || connections > 0) return;
-  idleTimer = clock.after(untold > 0 ? UNTOLD_PATIENCE_MS : idleMs, () => process.exit(0));
+  if (terminals.count() > 0 || connections.size > 0) return;
+  idleTimer = clock.after(terminals.hasUntoldEnds() ? UNTOLD_PATIENCE_MS : idleMs, () => process.exit(0));
 }
 
-/** Ends every program, asking first, and then the host. */
+/** Ends every program and then the host. */
 function leave(): Promise<void> {
-  closing ??= endAll().then(() => {
+  leaving ??= terminals.endAll().then(() => {
     // The answers to whoever asked are still to be written.
-    clock.after(50, () => process.exit(0));
+    clock.after(FAREWELL_MS, () => process.exit(0));
   });
-  return closing;
-}
-
-async function endAll(): Promise<void> {
-  for (const terminal of running.values()) terminal.signal("SIGHUP", true);
-  const deadline = clock.monotonicMs() + CLOSE_GRACE_MS;
-  while (running.size > 0) {
-    await new Promise<void>((resolve) => clock.after(10, resolve));
-    if (clock.monotonicMs() > deadline) for (const terminal of running.values()) terminal.signal("SIGKILL", true);
-  }
+  return leaving;
 }
 
 /** Nobody can reach a host whose socket is deleted or replaced; it would be an orphan with programs nobody sees. */
