@@ -17,6 +17,8 @@ const SETTLE_MS = 250;
 const LOOK_PAUSE_MS = 30;
 /** A trust dialog swallows keys typed in its first frames; it is answered anew this often before a person is asked. */
 const TRUST_PRESSES_MAX = 3;
+/** A terminal host that did not answer is asked again after this; nothing else may ever ring. */
+const LOOK_AGAIN_MS = 1_000;
 /** After a key a dialog is looked at this often, 2 s in all, before the key counts as lost. */
 const PRESS_LOOKS = 40;
 const PRESS_LOOK_MS = 50;
@@ -169,7 +171,10 @@ export function createRun(options: RunOptions): Run {
     later(LOOK_PAUSE_MS, () => {
       lookPlanned = false;
       if (!screenMatters()) return;
-      look().catch((error) => log.debug("run.look_failed", { agent: row.agent_id, message: String(error) }));
+      look().catch((error) => {
+        log.debug("run.look_failed", { agent: row.agent_id, message: String(error) });
+        later(LOOK_AGAIN_MS, lookSoon);
+      });
     });
   };
 

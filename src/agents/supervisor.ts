@@ -20,6 +20,8 @@ import { createTranscripts } from "./transcripts.ts";
 
 /** While a terminal host cannot be asked, ask again this often. */
 const CANNOT_TELL_RETRY_MS = 5_000;
+/** What could not be written down is tried again after this. */
+const RECORD_AGAIN_MS = 1_000;
 /** A reason is a sentence, not a screen. */
 const LAST_WORDS_MAX = 300;
 
@@ -41,6 +43,8 @@ export interface Line {
   conversationId: ConversationId;
   /** True while a usage limit holds the queue back. */
   isLimited: boolean;
+  /** Hands a text over in another agent's name without touching the prompt; null where the program cannot. */
+  peer: ((text: string, from: string) => Promise<void>) | null;
 }
 
 export interface Supervisor {
@@ -111,10 +115,21 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     const { state } = deriveState(row, runs.get(agentId)?.facts ?? null);
     if (lastState.get(agentId) !== state) {
       lastState.set(agentId, state);
-      registry.patchAgent(agentId, { state_since: clock.now() });
       log.info("agent.state", { agent: agentId, state });
+      const sinceMs = clock.now();
+      record(agentId, () => registry.patchAgent(agentId, { state_since: sinceMs }));
     }
     events.ring("agent", agentId);
+  };
+
+  /** Writes down what the world did, which no refusal undoes: while the disk is full it is tried again. */
+  const record = (agentId: AgentId, write: () => void) => {
+    try {
+      write();
+    } catch (error) {
+      log.warn("agent.not_recorded", { agent: agentId, code: asSignalboxError(error).code });
+      clock.after(RECORD_AGAIN_MS, () => isDetached || record(agentId, write));
+    }
   };
 
   const watchFilesOf = (kind: AgentKind) => {
@@ -149,7 +164,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       log,
       apiTrouble: () => transcripts.apiTrouble(agentId),
       changed: () => changed(agentId),
-      conversationChanged: (id) => registry.patchAgent(agentId, { conversation_id: id }),
+      conversationChanged: (id) => record(agentId, () => registry.patchAgent(agentId, { conversation_id: id })),
       exited: (exit) => ended(run, exit),
     });
     runs.set(agentId, run);
@@ -165,9 +180,13 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     if (runs.get(agentId) === run) runs.delete(agentId);
     if (run.stopping) return changed(agentId);
     const ranMs = clock.now() - run.startedAtMs;
-    recordEnd(agentId, { exit, ranMs, wasSettled: run.facts.settled });
-    changed(agentId);
-    if (!run.facts.settled) void quoteLastWords(run);
+    record(agentId, () => {
+      if (runs.has(agentId)) return;
+      recordEnd(agentId, { exit, ranMs, wasSettled: run.facts.settled });
+      changed(agentId);
+    });
+    if (!run.facts.settled)
+      quoteLastWords(run).catch((error) => log.debug("agent.no_last_words", { message: String(error) }));
   };
 
   /** A program that cannot start says why on its screen; a person should not have to attach to a dead tab to read it. */
@@ -264,8 +283,17 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     registry.patchAgent(row.agent_id, { rest_reason: `its terminal cannot be asked: ${found.why}` });
     clock.after(CANNOT_TELL_RETRY_MS, () => {
       const now = registry.agent(row.agent_id);
-      if (!isDetached && now?.desired === "running") void serial.run(row.agent_id, () => adopt(now));
+      if (!isDetached && now?.desired === "running") readopt(now);
     });
+  };
+
+  const readopt = (row: AgentRow) => {
+    serial
+      .run(row.agent_id, () => adopt(row))
+      .catch((error) => {
+        log.warn("agent.adopt_failed", { agent: row.agent_id, code: asSignalboxError(error).code });
+        clock.after(CANNOT_TELL_RETRY_MS, () => isDetached || readopt(row));
+      });
   };
 
   /** The daemon died between the wish to end an agent and its end. */
@@ -308,9 +336,19 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       const row = registry.agent(agentId);
       if (run === undefined || row === undefined || run.stopping) return null;
       const { state } = deriveState(row, run.facts);
-      const { kind, terminal, look, conversationId } = run;
+      const { kind, terminal, conversationId } = run;
+      const look = () => {
+        // File events can be lost; whoever is about to type wants the file as it is.
+        files.get(kind.registryDir(deps.agentEnv))?.refresh();
+        return run.look();
+      };
       const isLimited = run.facts.limitedUntilMs !== null;
-      return { state, generation: row.generation, kind, terminal, look, conversationId, isLimited };
+      const { peer_socket: socket, generation } = row;
+      const peer =
+        socket === null || !run.facts.settled
+          ? null
+          : (text: string, from: string) => outside.writeToPeerSocket(socket, kind.peerLine(text, from));
+      return { state, generation, kind, terminal, look, conversationId, isLimited, peer };
     },
     async hook(agentId, report, payload, gone) {
       const run = runs.get(agentId);

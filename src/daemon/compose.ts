@@ -11,7 +11,7 @@ import type { Commands } from "../commands/command.ts";
 import { createCommands } from "../commands/execute.ts";
 import type { House, Limits } from "../commands/house.ts";
 import { COMMAND_TABLE } from "../commands/table.ts";
-import type { Clock } from "../kernel/clock.ts";
+import { type Clock, patientClock } from "../kernel/clock.ts";
 import { createEvents } from "../kernel/events.ts";
 import type { AgentId, Ids } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
@@ -37,6 +37,7 @@ export interface World {
   /** What agents get of the daemon's own environment. */
   agentEnv: Readonly<Record<string, string>>;
   hookHelper: readonly [string, string];
+  peerSocketFor: (terminalRef: string) => string | null;
   /** Where hooks and agents' MCP requests go; asked at each launch, when the listener is up. */
   hooksUrl: () => string;
   mcpUrl: () => string;
@@ -54,7 +55,8 @@ export interface Composed {
 }
 
 export function compose(world: World): Composed {
-  const { clock, ids, log, db, kinds, backends } = world;
+  const { ids, log, db, kinds, backends } = world;
+  const clock = patientClock(world.clock, ({ code, message }) => log.warn("timer.tried_again", { code, message }));
   const events = createEvents((error) => log.error("doorbell.listener_broke", { message: String(error) }));
   const serial = createSerial();
   const registry = createRegistry(db);
@@ -76,6 +78,7 @@ export function compose(world: World): Composed {
     hooksUrl: world.hooksUrl,
     mcpUrl: world.mcpUrl,
     hookHelper: world.hookHelper,
+    peerSocketFor: world.peerSocketFor,
     mintToken(row) {
       tokens.revokeAgent(row.agent_id);
       const { session_id: sessionId, agent_id: agentId } = row;

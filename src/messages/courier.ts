@@ -21,7 +21,7 @@ import { createTurns } from "./turns.ts";
 
 /** The hook follows the Enter within 14-100 ms, tens of ms more for a megabyte (measured); later than this is late. */
 const CONFIRM_MS = 2_000;
-/** A delivery that broke off before the lease (a terminal that cannot be asked, a full disk) is tried again after this. */
+/** A delivery that broke off (a terminal that cannot be asked, a full disk) is tried again after this. */
 const TRY_AGAIN_MS = 1_000;
 /** Expiry is in wall time, so look again within the hour even when the clock was set back. */
 const EXPIRY_LOOK_MAX_MS = 3_600_000;
@@ -80,7 +80,19 @@ export function createCourier(deps: {
   });
 
   const ring = (agentId: AgentId) => {
-    if (isDetached) return;
+    try {
+      if (!isDetached) serve(agentId);
+    } catch (error) {
+      tryAgain(agentId, error);
+    }
+  };
+
+  const tryAgain = (agentId: AgentId, error: unknown) => {
+    log.warn("courier.failed", { agent: agentId, message: String(error) });
+    clock.after(TRY_AGAIN_MS, () => ring(agentId));
+  };
+
+  const serve = (agentId: AgentId) => {
     turns.watch(agentId);
     const line = lines.line(agentId);
     const sending = mailbox.inState(agentId, "sending")[0];
@@ -89,15 +101,15 @@ export function createCourier(deps: {
       if (line === null && !deadlines.has(sending.message_id)) arm(sending);
       return;
     }
-    if (line?.state !== "ready" || line.isLimited || mailbox.next(agentId) === undefined) return;
+    const next = mailbox.next(agentId);
+    if (line === null || next === undefined || line.isLimited) return;
+    const work = goesByPeer(line, next) ? handOver : line.state === "ready" ? deliverNext : null;
+    if (work === null) return;
     if (pumping.has(agentId)) return void rungMeanwhile.add(agentId);
     pumping.add(agentId);
     serial
-      .run(agentId, () => deliverNext(agentId))
-      .catch((error) => {
-        log.warn("courier.failed", { agent: agentId, message: String(error) });
-        clock.after(TRY_AGAIN_MS, () => ring(agentId));
-      })
+      .run(agentId, () => work(agentId))
+      .catch((error) => tryAgain(agentId, error))
       .finally(() => {
         pumping.delete(agentId);
         if (rungMeanwhile.delete(agentId)) ring(agentId);
@@ -121,6 +133,24 @@ export function createCourier(deps: {
     if (reading.promptBox === "draft") return await box.clear(agentId, line, { draft: reading.draft, viewerInputs });
     if (await box.restore(agentId, line, viewerInputs)) return;
     await type(line, message, viewerInputs);
+  };
+
+  /** A peer's message needs no clear prompt: the program itself takes it between two model calls. */
+  const handOver = async (agentId: AgentId): Promise<void> => {
+    expireDue();
+    const line = lines.line(agentId);
+    const message = mailbox.next(agentId);
+    if (isDetached || line === null || message === undefined || mailbox.inState(agentId, "sending").length > 0) return;
+    if (line.peer === null || !goesByPeer(line, message)) return;
+    const lease = { sent_at: clock.now(), attempts: message.attempts + 1, generation: line.generation };
+    if (!ledger.move(message, "sending", { ...lease, channel: "peer" })) return;
+    arm(message);
+    try {
+      await line.peer(letterOf(message), `${message.sender_label} ${message.message_id}`);
+    } catch (error) {
+      // Perhaps written in part; the transcript decides when the deadline has passed, and then it is typed.
+      log.info("courier.peer_refused", { message: message.message_id, error: String(error) });
+    }
   };
 
   const type = async (line: Line, message: MessageRow, viewerInputs: number): Promise<void> => {
@@ -176,7 +206,8 @@ export function createCourier(deps: {
       line: isSameProcess
         ? {
             state: line.state === "ready" ? "ready" : "busy",
-            promptBox: sighting?.reading.promptBox ?? "absent",
+            // What went into a hook's answer was never in the box, whatever stands there.
+            promptBox: row.channel === "prompt" ? (sighting?.reading.promptBox ?? "absent") : "empty",
             keysByPerson: keysAtWrite.get(id) !== sighting?.viewerInputs,
           }
         : null,
@@ -283,7 +314,18 @@ export function createCourier(deps: {
  *  that had to be taken back from a channel once is typed. */
 function suits(message: MessageRow, channel: HookChannel): boolean {
   if (message.attempts > 0) return false;
-  return channel === "mid_turn" ? message.priority === "urgent" : message.sender.startsWith("agent:");
+  return channel === "mid_turn" ? message.priority === "urgent" : isFromAgent(message);
+}
+
+function isFromAgent(message: MessageRow): boolean {
+  return message.sender.startsWith("agent:");
+}
+
+/** Best of all for what agents tell each other: another session's authority, and neither draft nor dialog is touched. Not
+ *  twice: what the socket lost in silence once is typed. */
+function goesByPeer(line: Line, message: MessageRow): boolean {
+  if (line.peer === null || message.attempts > 0 || !isFromAgent(message)) return false;
+  return line.state === "ready" || line.state === "working" || line.state === "waiting";
 }
 
 function verdict(now: number, code: string, reason: string) {

@@ -3,13 +3,19 @@
 // transcript are those of the measurements. What reaches the "model" is written down: it is the oracle of the simulation.
 
 import { createBox } from "../../src/agents/kinds/scripted/box.ts";
-import { type Dialog, permissionDialog, pressInDialog, trustDialog, upsellDialog } from "../../src/agents/kinds/scripted/dialogs.ts";
+import {
+  type Dialog,
+  permissionDialog,
+  pressInDialog,
+  trustDialog,
+  upsellDialog,
+} from "../../src/agents/kinds/scripted/dialogs.ts";
 import { layOut } from "../../src/agents/kinds/scripted/frame.ts";
 import { registryDirIn, transcriptFileIn } from "../../src/agents/kinds/scripted/home.ts";
 import { createKeyDecoder, type Key } from "../../src/agents/kinds/scripted/keys.ts";
 import { INTERRUPT_LINE, STOP_HOOK_PREFIX } from "../../src/agents/kinds/scripted/words.ts";
-import type { Source } from "./simulated-kind.ts";
 import type { Sim } from "./sim.ts";
+import type { Source } from "./simulated-kind.ts";
 import type { Program, ProgramIo } from "./terminals.ts";
 import type { Owner } from "./time.ts";
 
@@ -35,7 +41,12 @@ export interface AgentWorld {
   sim: Sim;
   model: ModelEntry[];
   /** Delivers one hook; resolves to the answer, or null when there is none. Never rejects. */
-  postHook(post: { secret: string; payload: Record<string, unknown>; timeoutMs: number | null; connection: AbortController }): Promise<Record<string, unknown> | null>;
+  postHook(post: {
+    secret: string;
+    payload: Record<string, unknown>;
+    timeoutMs: number | null;
+    connection: AbortController;
+  }): Promise<Record<string, unknown> | null>;
   /** Whether a person has said that the directory is trusted. */
   trust: { isTrusted: boolean };
   isConversationLive(id: string, exceptPid: number): boolean;
@@ -85,7 +96,12 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   const sessionFile = `${registryDirIn(SIM_HOME)}/${pid}.json`;
   let phase: "starting" | "idle" | "busy" | "over" = "starting";
   let isBoxShown = false;
-  let dialog: { shown: Dialog; waitingFor: string | null; openedAtMs: number; settle: (option: number | null) => void } | null = null;
+  let dialog: {
+    shown: Dialog;
+    waitingFor: string | null;
+    openedAtMs: number;
+    settle: (option: number | null) => void;
+  } | null = null;
   let turn: Turn | null = null;
   let queue: { prompt: string; by: "daemon" | "person" }[] = [];
   let personal = false;
@@ -111,11 +127,21 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
 
   /** The session file follows the program by a moment; late ones keep their order. */
   let fileAtMs = 0;
-  const report = (status: "idle" | "busy" | "waiting", waitingFor: string | null = null, delayMs = random.between(0, 4)) => {
+  const report = (
+    status: "idle" | "busy" | "waiting",
+    waitingFor: string | null = null,
+    delayMs = random.between(0, 4),
+  ) => {
     if (phase === "over") return;
     const late = sim.strikes("file_late", 0.15, `${me} ${status}`) ? random.between(200, 3_000) : 0;
     fileAtMs = Math.max(fileAtMs, now() + delayMs + late);
-    const text = JSON.stringify({ pid, sessionId: conversationId, status, ...(waitingFor === null ? {} : { waitingFor }), statusUpdatedAt: clock.now() });
+    const text = JSON.stringify({
+      pid,
+      sessionId: conversationId,
+      status,
+      ...(waitingFor === null ? {} : { waitingFor }),
+      statusUpdatedAt: clock.now(),
+    });
     clock.after(fileAtMs - now(), () => {
       if (sim.strikes("file_torn", 0.15, me)) {
         files.write(sessionFile, text.slice(0, random.whole(0, text.length - 1)));
@@ -139,7 +165,12 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   };
 
   /** Posts a hook. Its connection breaks when the program dies or gives up waiting. */
-  const tell = async (event: string, fields: Record<string, unknown>, timeoutMs: number | null, connection = new AbortController()) => {
+  const tell = async (
+    event: string,
+    fields: Record<string, unknown>,
+    timeoutMs: number | null,
+    connection = new AbortController(),
+  ) => {
     connections.add(connection);
     const payload = { session_id: conversationId, cwd: spec.cwd, hook_event_name: event, ...fields };
     const answer = await world.postHook({ secret, payload, timeoutMs, connection });
@@ -261,13 +292,26 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     try {
       const reply = await think(prompt);
       if (reply === null) {
-        write({ type: "assistant", isApiErrorMessage: true, message: { content: [{ type: "text", text: "API Error: server_error" }] } }, 20);
+        write(
+          {
+            type: "assistant",
+            isApiErrorMessage: true,
+            message: { content: [{ type: "text", text: "API Error: server_error" }] },
+          },
+          20,
+        );
         await tell("StopFailure", { error: "server_error", last_assistant_message: null }, 5_000);
         return takeQueue();
       }
       write({ type: "assistant", message: { content: [{ type: "text", text: reply }] } }, random.between(110, 150));
       await sleep(random.between(10, 30));
-      const answer = await unlessInterrupted(tell("Stop", { last_assistant_message: reply, stop_hook_active: via === "stop_hook", background_tasks: [] }, 30_000));
+      const answer = await unlessInterrupted(
+        tell(
+          "Stop",
+          { last_assistant_message: reply, stop_hook_active: via === "stop_hook", background_tasks: [] },
+          30_000,
+        ),
+      );
       if (answer?.decision === "block" && typeof answer.reason === "string") {
         return { prompt: `${STOP_HOOK_PREFIX}${answer.reason}`, via: "stop_hook" as const, by: "daemon" as const };
       }
@@ -316,10 +360,12 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   const askPermission = async (): Promise<boolean> => {
     const connection = new AbortController();
     const shown = ask(permissionDialog("Bash", { command: "ls" }), "permission prompt");
-    const hook = tell("PermissionRequest", { tool_name: "Bash", tool_input: { command: "ls" } }, null, connection).then((answer) => {
-      const decision = (answer?.hookSpecificOutput as { decision?: { behavior?: string } } | undefined)?.decision;
-      return decision === undefined ? new Promise<never>(() => {}) : decision.behavior === "allow" ? 0 : 1;
-    });
+    const hook = tell("PermissionRequest", { tool_name: "Bash", tool_input: { command: "ls" } }, null, connection).then(
+      (answer) => {
+        const decision = (answer?.hookSpecificOutput as { decision?: { behavior?: string } } | undefined)?.decision;
+        return decision === undefined ? new Promise<never>(() => {}) : decision.behavior === "allow" ? 0 : 1;
+      },
+    );
     const option = await Promise.race([shown, hook]);
     connection.abort();
     closeDialog();
@@ -381,13 +427,20 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       if (from.is === "interrupt") return;
       if (from.is === "option") {
         const summary = `${dialog.shown.subject}: ${dialog.shown.asks}`;
-        if (from.summary !== summary) since("an answer goes to the dialog it was given for", dialog.openedAtMs, `${from.summary} / ${summary}`);
+        if (from.summary !== summary)
+          since("an answer goes to the dialog it was given for", dialog.openedAtMs, `${from.summary} / ${summary}`);
         return;
       }
-      return since("nothing is typed into a dialog", dialog.openedAtMs, `${from.is} into ${dialog.shown.kind} of ${me}`);
+      return since(
+        "nothing is typed into a dialog",
+        dialog.openedAtMs,
+        `${from.is} into ${dialog.shown.kind} of ${me}`,
+      );
     }
-    if (from.is === "option") return since("an answer goes to the dialog it was given for", phaseSinceMs, `${me} shows no dialog`);
-    if (phase === "starting") return since("nothing is typed while an agent starts", phaseSinceMs, `${from.is} into ${me}`);
+    if (from.is === "option")
+      return since("an answer goes to the dialog it was given for", phaseSinceMs, `${me} shows no dialog`);
+    if (phase === "starting")
+      return since("nothing is typed while an agent starts", phaseSinceMs, `${from.is} into ${me}`);
     if (from.is === "submit" && phase === "busy") since("nothing is typed while an agent works", phaseSinceMs, me);
     if (from.is === "submit" && box.draft() !== "") {
       since("nothing is typed behind a draft", draftSinceMs, `${me}: ${JSON.stringify(box.draft().slice(0, 40))}`);
@@ -432,7 +485,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     const command = COMMAND.exec(prompt.trimStart())?.[1];
     const ids = [...prompt.matchAll(MARKER)].map(([, id]) => id);
     const by = from.is === "person" ? "person" : "daemon";
-    if (ids.length > 1 && by === "daemon") sim.violate("every message has a prompt of its own", `${me}: ${ids.join(" and ")}`);
+    if (ids.length > 1 && by === "daemon")
+      sim.violate("every message has a prompt of its own", `${me}: ${ids.join(" and ")}`);
     if (ids.length > 0 && !prompt.startsWith("[signalbox ") && by === "daemon") {
       sim.violate("no message is merged into a person's draft", `${me}: ${JSON.stringify(prompt.slice(0, 80))}`);
     }
@@ -515,7 +569,10 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     const hasTranscript = files.exists(transcriptFileIn(SIM_HOME, spec.cwd, conversationId));
     await sleep(random.between(280, 350));
     if (isResumed !== hasTranscript && (isResumed || hasTranscript)) {
-      sim.violate("an agent is started with flags its program accepts", `${me} ${isResumed ? "resume" : "session-id"}, transcript ${hasTranscript}`);
+      sim.violate(
+        "an agent is started with flags its program accepts",
+        `${me} ${isResumed ? "resume" : "session-id"}, transcript ${hasTranscript}`,
+      );
       return await leave(1, "wrong flags");
     }
     if (world.isConversationLive(conversationId, pid)) {
@@ -566,7 +623,9 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
         footer: box.notice() ?? "manual mode",
       });
       const trimmed = frame.rows.map(({ text }) => text.trimEnd());
-      const bright = frame.rows.map(({ text, dimFrom }) => (dimFrom === undefined ? text : text.slice(0, dimFrom)).trimEnd());
+      const bright = frame.rows.map(({ text, dimFrom }) =>
+        (dimFrom === undefined ? text : text.slice(0, dimFrom)).trimEnd(),
+      );
       return { lines: trimmed, brightLines: bright };
     },
     signal(name) {

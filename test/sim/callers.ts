@@ -29,8 +29,17 @@ export interface Callers {
   readonly letters: Letter[];
   readonly answered: Answered[];
   /** Asks, and again after each lost answer, until there is one; null after `tries`. */
-  call(name: string, input: Record<string, unknown>, options?: { principal?: Principal; tries?: number }): Promise<Record<string, any> | null>;
-  send(letter: { agentId: string; from: Principal; priority: "normal" | "urgent"; expiresInS: number | null }): Promise<Letter>;
+  call(
+    name: string,
+    input: Record<string, unknown>,
+    options?: { principal?: Principal; tries?: number },
+  ): Promise<Record<string, any> | null>;
+  send(letter: {
+    agentId: string;
+    from: Principal;
+    priority: "normal" | "urgent";
+    expiresInS: number | null;
+  }): Promise<Letter>;
 }
 
 export function agentPrincipal(sessionId: string, agentId: string): Principal {

@@ -2,7 +2,7 @@
 // knows which faults there were, except where a promise itself speaks of them.
 
 import { createHash } from "node:crypto";
-import { MESSAGE_MOVES, isEnd } from "../../src/messages/delivery.ts";
+import { isEnd, MESSAGE_MOVES } from "../../src/messages/delivery.ts";
 import type { MessageRow } from "../../src/messages/mailbox.ts";
 import type { Database } from "../../src/storage/database.ts";
 import type { ModelEntry } from "./agent.ts";
@@ -42,14 +42,18 @@ export function checkAll(evidence: Evidence): void {
 function checkVerdicts(evidence: Evidence): void {
   for (const row of withoutVerdict(evidence)) {
     const state = evidence.stateOf(row.agent_id);
-    evidence.sim.violate("every accepted message gets its verdict", `${row.message_id} is ${row.state}, its agent ${state ?? "deleted"}`);
+    evidence.sim.violate(
+      "every accepted message gets its verdict",
+      `${row.message_id} is ${row.state}, its agent ${state ?? "deleted"}`,
+    );
   }
 }
 
 function checkAcceptance({ sim, db, letters }: Evidence): void {
   for (const letter of letters) {
     const rows = db.all<MessageRow>("SELECT * FROM messages WHERE body = ?", [letter.nonce]);
-    if (rows.length > 1) sim.violate("a message asked for twice is accepted once", `${letter.nonce}: ${rows.length} rows`);
+    if (rows.length > 1)
+      sim.violate("a message asked for twice is accepted once", `${letter.nonce}: ${rows.length} rows`);
     if (letter.messageId !== null && rows[0]?.message_id !== letter.messageId) {
       sim.violate("an accepted message is on disk", `${letter.nonce}, ${letter.messageId}`);
     }
@@ -62,17 +66,28 @@ function checkModel({ sim, db, model }: Evidence): void {
     const seen = model.filter((entry) => entry.messageId === row.message_id);
     const kept = seen.filter((entry) => !entry.isForgotten && entry.by === "daemon");
     const about = `${row.message_id} (${row.state}${row.failure_code === null ? "" : `, ${row.failure_code}`})`;
-    if (seen.some((entry) => entry.agentId !== row.agent_id)) sim.violate("a message reaches its own agent only", about);
-    if (kept.length > 1) sim.violate("no message reaches the model twice", `${about}: ${kept.map((one) => `${one.via} at ${one.atMs.toFixed(0)}`).join(", ")}`);
-    if (seen.length > kept.length && kept.length > 0) sim.count("seen again: resubmitted by a person, or forgotten by a killed agent");
+    if (seen.some((entry) => entry.agentId !== row.agent_id))
+      sim.violate("a message reaches its own agent only", about);
+    if (kept.length > 1)
+      sim.violate(
+        "no message reaches the model twice",
+        `${about}: ${kept.map((one) => `${one.via} at ${one.atMs.toFixed(0)}`).join(", ")}`,
+      );
+    if (seen.length > kept.length && kept.length > 0)
+      sim.count("seen again: resubmitted by a person, or forgotten by a killed agent");
     const isAway = row.state === "failed" || row.state === "expired" || row.state === "cancelled";
-    if (isAway && seen.some((entry) => !entry.isForgotten)) sim.violate("a message that failed never reached the model", about);
+    if (isAway && seen.some((entry) => !entry.isForgotten))
+      sim.violate("a message that failed never reached the model", about);
     if (row.state === "processed" && row.failure_code === null && seen.length === 0) {
       sim.violate("a processed message did reach the model", about);
     }
-    if (row.state === "processed" && row.failure_code !== null && seen.length === 0) sim.count("passed the gate, ended before the model");
+    if (row.state === "processed" && row.failure_code !== null && seen.length === 0)
+      sim.count("passed the gate, ended before the model");
     if (row.state === "unknown" && !sim.machine.wasTranscriptLost) {
-      sim.violate("a verdict is unknown only where the transcript could not be read", `${about}: ${row.failure_message}`);
+      sim.violate(
+        "a verdict is unknown only where the transcript could not be read",
+        `${about}: ${row.failure_message}`,
+      );
     }
   }
 }
@@ -94,17 +109,28 @@ function checkOrder({ sim, db, model }: Evidence): void {
 }
 
 function checkMoves({ sim, db }: Evidence): void {
-  for (const { message_id, was, became } of db.all<{ message_id: string; was: string; became: string }>("SELECT * FROM sim_moves")) {
+  for (const { message_id, was, became } of db.all<{ message_id: string; was: string; became: string }>(
+    "SELECT * FROM sim_moves",
+  )) {
     sim.count(`move ${was === "" ? "(new)" : was} -> ${became}`);
-    if (was === "" ? became === "queued" : (MESSAGE_MOVES as Record<string, readonly string[]>)[was]?.includes(became)) continue;
+    if (was === "" ? became === "queued" : (MESSAGE_MOVES as Record<string, readonly string[]>)[was]?.includes(became))
+      continue;
     sim.violate("a message moves along the table only", `${message_id}: ${was} -> ${became}`);
   }
 }
 
 function checkAudit({ sim, db, answered }: Evidence): void {
-  const rows = db.all<{ seq: number; at: number; actor: string; role: string; tool: string; target: string | null; outcome: string; detail: string; hash: string }>(
-    "SELECT * FROM audit ORDER BY seq",
-  );
+  const rows = db.all<{
+    seq: number;
+    at: number;
+    actor: string;
+    role: string;
+    tool: string;
+    target: string | null;
+    outcome: string;
+    detail: string;
+    hash: string;
+  }>("SELECT * FROM audit ORDER BY seq");
   let previous = "0".repeat(64);
   for (const [index, row] of rows.entries()) {
     const fields = [row.seq, row.at, row.actor, row.role, row.tool, row.target, row.outcome, row.detail];
@@ -113,7 +139,9 @@ function checkAudit({ sim, db, answered }: Evidence): void {
     previous = hash;
   }
   for (const { message_id } of db.all<{ message_id: string }>("SELECT message_id FROM messages")) {
-    if (!rows.some((row) => row.target === message_id && row.tool === "send_message_to_agent" && row.outcome === "ok")) {
+    if (
+      !rows.some((row) => row.target === message_id && row.tool === "send_message_to_agent" && row.outcome === "ok")
+    ) {
       sim.violate("every command leaves an audit row", `${message_id} was accepted without one`);
     }
   }

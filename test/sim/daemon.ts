@@ -11,8 +11,8 @@ import { SIM_HOME } from "./agent.ts";
 import { createLife, Killed, type Life } from "./life.ts";
 import { createOutside } from "./outside.ts";
 import type { Sim } from "./sim.ts";
-import { type Disk, guard } from "./storage.ts";
 import { simulatedKind } from "./simulated-kind.ts";
+import { type Disk, guard } from "./storage.ts";
 import type { Terminals } from "./terminals.ts";
 
 export type Outcome =
@@ -73,6 +73,7 @@ export function createDaemon(options: {
       pid: 1,
       outside: createOutside(sim, life, options.pidExists),
       agentEnv: { SIGNALBOX_SCRIPTED_HOME: SIM_HOME, HOME: SIM_HOME },
+      peerSocketFor: () => null,
       hookHelper: ["/sim/node", "/sim/hook-helper"],
       hooksUrl: () => "http://sim/hooks",
       mcpUrl: () => "http://sim/mcp",
@@ -89,7 +90,13 @@ export function createDaemon(options: {
         // A daemon that cannot start says why and ends; the next client tries again.
         sim.count("daemon did not start");
         if (!sim.machine.isDiskFull) {
-          sim.violate("a daemon can always start again", String(error?.stack ?? error).split("\n").slice(0, 5).join(" | "));
+          sim.violate(
+            "a daemon can always start again",
+            String(error?.stack ?? error)
+              .split("\n")
+              .slice(0, 5)
+              .join(" | "),
+          );
         }
         mine.die(`cannot start: ${String(error?.message ?? error)}`);
       },

@@ -22,6 +22,8 @@ export function createOutside(sim: Sim, life: Life, pidExists: (pid: number) => 
     exists: files.exists,
     readText: read,
     readTail: (path, bytes) => read(path)?.slice(-bytes) ?? null,
+    // The simulated program has no such socket, as the older Claude Code has none.
+    writeToPeerSocket: () => Promise.reject(new Error("nobody listens")),
     watchSessionFiles({ dir, parse, changed }) {
       const known = new Map<string, { text: string; entry: RegistryEntry }>();
       const readOne = (name: string) => {

@@ -107,7 +107,9 @@ export function createPeople(options: {
       if (terminal !== null && sim.strikes("turn_from_inside", 0.6, terminal.spec.ref)) programOf(terminal).wake();
     },
     person_drafts() {
-      const terminal = some((program) => isResting(program) || (program.phase() === "busy" && program.dialog() === null));
+      const terminal = some(
+        (program) => isResting(program) || (program.phase() === "busy" && program.dialog() === null),
+      );
       if (terminal !== null && sim.strikes("person_drafts", 0.8, terminal.spec.ref)) press(terminal, "half a thou");
     },
     person_submits() {
@@ -158,9 +160,15 @@ export function createPeople(options: {
       closed.add(agentId);
       const reopen = () =>
         void callers
-          .call("start_new_agent_conversation", { agent_id: agentId, resume: random.chance(0.5), wait_s: 5 }, { tries: 3 })
+          .call(
+            "start_new_agent_conversation",
+            { agent_id: agentId, resume: random.chance(0.5), wait_s: 5 },
+            { tries: 3 },
+          )
           .then(() => closed.delete(agentId));
-      void callers.call("clear_agent_conversation", { agent_id: agentId, force: true }, { tries: 3 }).then(() => later(10, 6_000, reopen));
+      void callers
+        .call("clear_agent_conversation", { agent_id: agentId, force: true }, { tries: 3 })
+        .then(() => later(10, 6_000, reopen));
     },
     agent_deleted() {
       const agentId = random.pick(options.agentIds());

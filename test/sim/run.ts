@@ -56,7 +56,9 @@ export async function runSeed(seed: number): Promise<Verdict> {
           trust,
           postHook: (post) => network(post),
           isConversationLive: (id, exceptPid) =>
-            [...programs.values()].some((one) => !one.owner.isDead && one.pid !== exceptPid && one.conversationId() === id),
+            [...programs.values()].some(
+              (one) => !one.owner.isDead && one.pid !== exceptPid && one.conversationId() === id,
+            ),
         },
         io,
       );
@@ -79,7 +81,14 @@ export async function runSeed(seed: number): Promise<Verdict> {
   const callers = createCallers(sim, daemon);
   let sessionId = "";
   let agentIds: string[] = [];
-  const people = createPeople({ sim, terminals, daemon, callers, sessionId: () => sessionId, agentIds: () => agentIds });
+  const people = createPeople({
+    sim,
+    terminals,
+    daemon,
+    callers,
+    sessionId: () => sessionId,
+    agentIds: () => agentIds,
+  });
 
   const runUntil = async (untilMs: number, isDone: () => boolean = () => false) => {
     while (!isDone() && sim.time.step(untilMs)) await drained();
@@ -102,11 +111,19 @@ export async function runSeed(seed: number): Promise<Verdict> {
     sim.trace(`seed ${seed}, faults: ${[...sim.faults].join(", ") || "none"}`);
     daemon.start();
     const setUp = async () => {
-      const session = await callers.call("create_session", { root_path: "/", terminal: "auto", trust: sim.random.chance(0.5), idempotency_key: "s" }, { tries: 30 });
+      const session = await callers.call(
+        "create_session",
+        { root_path: "/", terminal: "auto", trust: sim.random.chance(0.5), idempotency_key: "s" },
+        { tries: 30 },
+      );
       sessionId = String(session?.session_id ?? "");
       const count = sim.random.whole(1, 3);
       for (let i = 0; i < count; i++) {
-        await callers.call("create_agent", { session_id: sessionId, kind: "scripted", adder_plus: false, wait_s: 2, idempotency_key: `a${i}` }, { tries: 3 });
+        await callers.call(
+          "create_agent",
+          { session_id: sessionId, kind: "scripted", adder_plus: false, wait_s: 2, idempotency_key: `a${i}` },
+          { tries: 3 },
+        );
       }
     };
     const attend = () => {
@@ -137,7 +154,15 @@ export async function runSeed(seed: number): Promise<Verdict> {
     }
     await runUntil(sim.time.monotonicMs() + AFTERMATH_MS);
     if (!daemon.isOpen()) sim.violate("a daemon can always start again", "none is open in the end");
-    else checkAll({ sim, db: daemon.composed().house.db, model, letters: callers.letters, answered: callers.answered, stateOf });
+    else
+      checkAll({
+        sim,
+        db: daemon.composed().house.db,
+        model,
+        letters: callers.letters,
+        answered: callers.answered,
+        stateOf,
+      });
   } finally {
     daemon.life().isDead = true;
     disk.close();
@@ -148,7 +173,12 @@ export async function runSeed(seed: number): Promise<Verdict> {
   return { seed, violations: sim.violations, lines: sim.lines, hash, counts: sim.counts };
 
   function listAgents(): string[] {
-    return daemon.isOpen() ? daemon.composed().house.registry.agents().map((row) => row.agent_id) : [];
+    return daemon.isOpen()
+      ? daemon
+          .composed()
+          .house.registry.agents()
+          .map((row) => row.agent_id)
+      : [];
   }
 
   function stateOf(agentId: string): string | null {
@@ -166,9 +196,17 @@ export async function runSeed(seed: number): Promise<Verdict> {
         const peers = agentIds.filter((id) => id !== agentId);
         const from = peers.length > 0 && random.chance(0.4) ? agentPrincipal(sessionId, random.pick(peers)) : OPERATOR;
         const expiresInS = sim.strikes("expiry", 0.5, agentId) ? random.between(0.01, 8) : null;
-        const letter = await callers.send({ agentId, from, priority: random.chance(0.15) ? "urgent" : "normal", expiresInS });
+        const letter = await callers.send({
+          agentId,
+          from,
+          priority: random.chance(0.15) ? "urgent" : "normal",
+          expiresInS,
+        });
         if (letter.messageId === null || !sim.strikes("cancel_race", 0.5, letter.messageId)) return;
-        clock.after(random.between(0, 1_500), () => void callers.call("cancel_message", { message_id: letter.messageId }));
+        clock.after(
+          random.between(0, 1_500),
+          () => void callers.call("cancel_message", { message_id: letter.messageId }),
+        );
       });
     }
   }

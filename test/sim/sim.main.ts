@@ -43,7 +43,10 @@ async function compare(verdict: Verdict): Promise<void> {
   const again = await runSeed(verdict.seed);
   if (again.hash === verdict.hash) return;
   const at = verdict.lines.findIndex((line, index) => line !== again.lines[index]);
-  verdict.violations.push({ promise: "a seed replays identically", detail: `first difference: ${verdict.lines[at]} / ${again.lines[at]}` });
+  verdict.violations.push({
+    promise: "a seed replays identically",
+    detail: `first difference: ${verdict.lines[at]} / ${again.lines[at]}`,
+  });
 }
 
 function report({ seed, violations, lines }: Verdict): void {
@@ -56,17 +59,30 @@ function report({ seed, violations, lines }: Verdict): void {
 const seconds = (performance.now() - startedMs) / 1_000;
 const show = (title: string, names: [string, number][]) => {
   console.log(`\n${title}`);
-  for (const [name, times] of names.sort((a, b) => (a[0] < b[0] ? -1 : 1))) console.log(`  ${String(times).padStart(7)} ${name}`);
+  for (const [name, times] of names.sort((a, b) => (a[0] < b[0] ? -1 : 1)))
+    console.log(`  ${String(times).padStart(7)} ${name}`);
 };
 const kinds = new Set<string>(FAULT_KINDS);
-show("faults", [...totals].filter(([name]) => kinds.has(name)));
-show("reached", [...totals].filter(([name]) => /^(move|agent) /.test(name)));
-show("also seen", [...totals].filter(([name]) => !kinds.has(name) && !/^(move|agent) /.test(name)));
+show(
+  "faults",
+  [...totals].filter(([name]) => kinds.has(name)),
+);
+show(
+  "reached",
+  [...totals].filter(([name]) => /^(move|agent) /.test(name)),
+);
+show(
+  "also seen",
+  [...totals].filter(([name]) => !kinds.has(name) && !/^(move|agent) /.test(name)),
+);
 const never = FAULT_KINDS.filter((kind) => !totals.has(kind));
 if (never.length > 0) console.log(`\nfaults that never struck: ${never.join(", ")}`);
 if (broken.size > 0) {
   console.log("\nbroken promises");
-  for (const [promise, seeds] of broken) console.log(`  ${promise}: ${[...new Set(seeds)].slice(0, 12).join(" ")}${seeds.length > 12 ? " …" : ""} (${new Set(seeds).size} seeds)`);
+  for (const [promise, seeds] of broken)
+    console.log(
+      `  ${promise}: ${[...new Set(seeds)].slice(0, 12).join(" ")}${seeds.length > 12 ? " …" : ""} (${new Set(seeds).size} seeds)`,
+    );
 }
 console.log(`\n${ran} seeds, ${failed} failed, ${(ran / seconds).toFixed(0)} seeds/s`);
 process.exitCode = failed > 0 ? 1 : 0;

@@ -19,7 +19,12 @@ const tagOf = (name: (typeof TAGS)[number]) => String.fromCharCode(FIRST_TAG + T
 
 function taggedKeys(): AgentKind["keys"] {
   const keys: Record<string, string | null> = { ...scripted.keys };
-  const names: Record<string, (typeof TAGS)[number]> = { enter: "enter", interrupt: "interrupt", clearLine: "clear", stash: "stash" };
+  const names: Record<string, (typeof TAGS)[number]> = {
+    enter: "enter",
+    interrupt: "interrupt",
+    clearLine: "clear",
+    stash: "stash",
+  };
   for (const [key, value] of Object.entries(keys)) {
     const name = names[key];
     if (typeof value === "string" && name !== undefined) keys[key] = tagOf(name) + value;

@@ -5,8 +5,8 @@
 import { SignalboxError } from "../../src/kernel/errors.ts";
 import type { ExitStatus, OpenSpec, Screen, Terminal, TerminalBackend } from "../../src/terminals/terminal.ts";
 import { type Life, never } from "./life.ts";
-import { type Source, sourceOf } from "./simulated-kind.ts";
 import type { Sim } from "./sim.ts";
+import { type Source, sourceOf } from "./simulated-kind.ts";
 
 /** What runs in a terminal. */
 export interface Program {
@@ -58,7 +58,9 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
   const finish = (entry: Entry, exit: ExitStatus | null) => {
     if (entry.end !== null) return;
     entry.end = { exit };
-    sim.trace(`terminal ${entry.spec.ref} ended ${exit === null ? "with its host" : (exit.signal ?? `code ${exit.exitCode}`)}`);
+    sim.trace(
+      `terminal ${entry.spec.ref} ended ${exit === null ? "with its host" : (exit.signal ?? `code ${exit.exitCode}`)}`,
+    );
     for (const hear of [...entry.onEnd]) hear();
   };
 
@@ -132,7 +134,8 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
         reach(spec.host);
         if (sim.strikes("open_refused", 0.3, spec.ref)) throw unanswered();
         if (life.fails("daemon_killed_at_open", `before ${spec.ref}`)) return never();
-        if (entries.has(spec.ref)) throw new SignalboxError("conflict", `${spec.ref} was opened before.`, "Use a new ref.");
+        if (entries.has(spec.ref))
+          throw new SignalboxError("conflict", `${spec.ref} was opened before.`, "Use a new ref.");
         const entry = open(spec);
         if (life.fails("daemon_killed_at_open", `after ${spec.ref}`)) return never();
         await life.pause(random.between(1, 5));
@@ -193,7 +196,8 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
         if (life.fails("daemon_killed_before_write", `${from.is} to ${ref}`)) return never();
         await life.pause(random.between(0.05, 1));
         reach();
-        if (entry.end !== null) throw new SignalboxError("terminal_unavailable", "The process has ended.", "Start it again.");
+        if (entry.end !== null)
+          throw new SignalboxError("terminal_unavailable", "The process has ended.", "Start it again.");
         if (sim.strikes("write_refused", 0.3, `${from.is} to ${ref}`)) throw unanswered();
         if (ifViewerInputs !== undefined && ifViewerInputs !== entry.viewerInputs) {
           throw new SignalboxError("conflict", "A person has typed meanwhile.", "Look at the screen again.");

@@ -96,8 +96,8 @@ export function createTime(): SimTime {
         const stalledUntilMs = entry.owner.stalledUntilMs ?? 0;
         if (stalledUntilMs > entry.atMs) {
           entry.atMs = stalledUntilMs;
-        entry.number = ++lastNumber;
-        push(entry);
+          entry.number = ++lastNumber;
+          push(entry);
           continue;
         }
         nowMs = Math.max(nowMs, entry.atMs);
