@@ -38,6 +38,8 @@ export interface LaunchRequest {
   /** Bearer secrets. They travel in the environment only, never in argv. */
   hookSecret: string;
   mcpToken: string;
+  /** Where the program is to listen for messages of other agents; null: it need not. */
+  peerSocket: string | null;
   /** Our tiny program that posts its stdin to the hooks URL, for what cannot be an HTTP hook: [node, script]. */
   hookHelper: readonly [string, string];
   /** Environment after the allowlist of CONTRACT section 1. */
@@ -139,6 +141,10 @@ export interface AgentKind {
   typed(text: string): string;
   /** Keys that put `typed(text)` into an empty prompt box and submit it, in one piece. `text` is already sanitised. */
   submitKeys(text: string): string;
+  /** True when a program of this version takes messages of other agents at `peerSocket`. */
+  hasPeerSocket(version: string | null): boolean;
+  /** What is written to that socket to hand `text` over in `from`'s name. */
+  peerLine(text: string, from: string): string;
   /** Keys that put `text` into an empty prompt box and leave it there. */
   draftKeys(text: string): string;
   /** The next keys on the way to pressing the option, given the dialog as read from the screen now. Called again with a new

@@ -3,6 +3,7 @@
 
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import type { Executables } from "./executables.ts";
+import { writeToPeerSocket } from "./peer-socket.ts";
 import { pidExists } from "./processes.ts";
 import { watchSessionFiles } from "./session-files.ts";
 
@@ -16,6 +17,7 @@ export interface Outside {
   /** The last `bytes` of a text file that only grows, or null. May begin in the middle of a line. */
   readTail(path: string, bytes: number): string | null;
   watchSessionFiles: typeof watchSessionFiles;
+  writeToPeerSocket: typeof writeToPeerSocket;
 }
 
 export function realOutside(executables: Executables): Outside {
@@ -32,6 +34,7 @@ export function realOutside(executables: Executables): Outside {
     },
     readTail,
     watchSessionFiles,
+    writeToPeerSocket,
   };
 }
 

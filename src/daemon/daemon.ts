@@ -35,6 +35,9 @@ import type { Config } from "./config.ts";
 import { type DaemonLog, openLog } from "./log.ts";
 import { packageVersion, programPath } from "./programs.ts";
 
+/** sockaddr_un holds 104 bytes on macOS, the closing NUL included. */
+const PEER_SOCKET_BYTES_MAX = 103;
+
 /** Said with every result and in doctor while no sandbox is on board. */
 export const NO_SANDBOX =
   "no sandbox: agents run with your own user's rights (level LOW); this version of signalbox has no stricter level";
@@ -99,6 +102,10 @@ export async function startDaemon(
       ),
       agentEnv: config.agentEnv,
       hookHelper: [process.execPath, programPath("hook-helper")],
+      peerSocketFor: (ref) => {
+        const path = `${stateDir.runDir}/${ref}.peer`;
+        return Buffer.byteLength(path) <= PEER_SOCKET_BYTES_MAX ? path : null;
+      },
       hooksUrl: () => `${agentHttp?.url}/hooks`,
       mcpUrl: () => `${agentHttp?.url}/mcp`,
       notice: () => NO_SANDBOX,

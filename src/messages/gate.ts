@@ -36,14 +36,16 @@ export function createGate(deps: {
     if (own.state !== "sending" && own.state !== "queued") {
       return hasWords ? { is: "pass" } : block(`message ${id} was ${own.state} already`);
     }
-    if (hasWords) {
+    // What comes by the peer socket is framed by the program itself, and no person types there.
+    if (hasWords && own.channel !== "peer") {
       // The model gets neither, the person gets their words back, and the message returns to the queue.
       if (own.state === "sending") ledger.move(own, "queued", { channel: null });
       box.owe(agentId, [around.before, around.after].filter((part) => part !== "").join(" "));
       return block("a person's draft ran into this message; the draft is put back and the message sent again");
     }
     const evidence = "UserPromptSubmit hook";
-    const isFirst = ledger.move(own, "delivered", { delivered_at: clock.now(), channel: "prompt", evidence });
+    const channel = own.state === "sending" ? own.channel : "prompt";
+    const isFirst = ledger.move(own, "delivered", { delivered_at: clock.now(), channel, evidence });
     return isFirst ? { is: "pass" } : block(`message ${id} was taken already`);
   };
 }

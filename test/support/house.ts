@@ -78,6 +78,7 @@ export async function startHouse(
     ),
     agentEnv: agentEnvironment(env, []),
     hookHelper: [process.execPath, programPath("hook-helper")],
+    peerSocketFor: () => null,
     hooksUrl: () => `${url}/hooks`,
     mcpUrl: () => `${url}/mcp`,
     notice: () => null,

@@ -4,11 +4,11 @@
 import type { AgentKind } from "../../kind.ts";
 import { readRegistry, registryDir, transcriptPath } from "./files.ts";
 import { answers, translate } from "./hooks.ts";
-import { draftKeys, keys, optionKeys, submitKeys, typed } from "./keys.ts";
+import { draftKeys, keys, optionKeys, peerLine, submitKeys, typed } from "./keys.ts";
 import { launch } from "./launch.ts";
 import { readScreen } from "./screen.ts";
 import { readTranscript, renderTranscript } from "./transcript.ts";
-import { parseVersion, refuseVersion } from "./versions.ts";
+import { knowsMessagingSocket, parseVersion, refuseVersion } from "./versions.ts";
 
 export const claudeCode: AgentKind = {
   name: "claude-code",
@@ -29,6 +29,8 @@ export const claudeCode: AgentKind = {
   renderTranscript,
   translate,
   readScreen,
+  hasPeerSocket: knowsMessagingSocket,
+  peerLine,
   typed,
   submitKeys,
   draftKeys,

@@ -41,3 +41,9 @@ export function optionKeys(dialog: NonNullable<ScreenReading["dialog"]>, option:
   if ((dialog.kind === "permission" || dialog.kind === "question") && option < 9) return String(option + 1);
   return (steps < 0 ? UP : DOWN).repeat(Math.abs(steps));
 }
+
+/** One line for the program's messaging socket. It answers nothing; the prompt hook tells of the arrival. The program drops
+ *  messages of one sender beyond 30 at once (measured), so every message comes from a sender of its own. */
+export function peerLine(text: string, from: string): string {
+  return `${JSON.stringify({ type: "user", message: { role: "user", content: text }, from, priority: "next" })}\n`;
+}

@@ -3,7 +3,7 @@
 
 import type { LaunchPlan, LaunchRequest, PermissionMode } from "../../kind.ts";
 import { hookSettings, statusLine } from "./hooks.ts";
-import { knowsPromptSnapshot } from "./versions.ts";
+import { knowsMessagingSocket, knowsPromptSnapshot } from "./versions.ts";
 
 /** The name of our MCP entry; the agent sees its tools as mcp__signalbox__<tool>. */
 export const MCP_SERVER = "signalbox";
@@ -40,6 +40,9 @@ export function launch(request: LaunchRequest): LaunchPlan {
     "--disallowedTools",
     OWN_MESSAGING_TOOLS,
   ];
+  if (request.peerSocket !== null && knowsMessagingSocket(executable.version)) {
+    argv.push("--messaging-socket-path", request.peerSocket);
+  }
   if (request.model !== null) argv.push("--model", request.model);
   if (systemPrompt !== null) {
     argv.push("--append-system-prompt", systemPrompt);
@@ -67,6 +70,11 @@ function settings(request: LaunchRequest) {
     tui: "fullscreen",
     // Ghost text in the box costs a model request per turn, and Enter on an empty box would send it.
     promptSuggestionEnabled: false,
+    // A letter that ends in ":smi" would open a menu that eats the Enter.
+    emojiCompletionEnabled: false,
+    // Messages of other agents come from signalbox alone, which has checked who sent them; without this a session in
+    // bypassPermissions holds each of them behind a dialog.
+    crossSessionInbound: "accept",
     // Asked for by name in the request; the warning would hold every start until a person is there.
     ...(request.permissionMode === "bypassPermissions" ? { skipDangerousModePermissionPrompt: true } : {}),
   };

@@ -24,6 +24,7 @@ describe("launching", () => {
     mcpUrl: "http://127.0.0.1:1/mcp",
     hookSecret: "hook-secret",
     mcpToken: "mcp-token",
+    peerSocket: null,
     hookHelper: ["/usr/bin/node", "/opt/hook-helper.js"] as const,
     env: { PATH: "/bin", TMPDIR: "/var/tmp", SIGNALBOX_SCRIPT: "{}" },
   };
@@ -142,7 +143,7 @@ describe("the hooks", () => {
     ],
     [
       { hook_event_name: "Stop", last_assistant_message: "r", background_tasks: [{}] },
-      { is: "turn_ended", reply: "r", backgroundTasks: 1 },
+      { is: "turn_ended", reply: "r", backgroundTasks: 1, continued: false },
     ],
     [
       { hook_event_name: "StopFailure", error: "e" },

@@ -58,6 +58,8 @@ export const scripted: AgentKind = {
     const steps = option - selected;
     return (steps < 0 ? UP : DOWN).repeat(Math.abs(steps)) + ENTER;
   },
+  hasPeerSocket: () => false,
+  peerLine: (text) => text,
   typed: (text) => text,
   draftKeys: (text) => `\x1b[200~${text}\x1b[201~`,
   keys: { enter: ENTER, interrupt: "\x1b", clearLine: "\x15", stash: "\x13" },
