@@ -68,13 +68,23 @@ export interface AgentProgram extends Program {
   /** A background task ends and wakes the agent. */
   wake(): void;
   offer(): void;
+  /** True while the message is in the running turn, or waits inside the program for its own. */
+  isCarrying(messageId: string): boolean;
   /** True while the model or a tool is at work and nothing waits for a person. */
   isWorking(): boolean;
 }
 
 type Turn = { isInterrupted: boolean; interrupt: () => void; interrupted: Promise<void>; isTouched: boolean };
 
+/** A letter of the simulation is a header and one line; anything beside them was typed by somebody else. */
+function isMerged(prompt: string): boolean {
+  return prompt.includes("[signalbox msg_") && !/^\[signalbox msg_[0-9a-z]+ from [^\]]+\]\nletter-\d+$/.test(prompt);
+}
+
 class Interrupted extends Error {}
+
+/** The daemon reads the session file at the begin of its look, this much before the picture is taken. */
+const FILE_READ_MS = 3;
 
 /** An Escape with nothing behind it for this long is the key itself. */
 const ESCAPE_PAUSE_MS = 25;
@@ -111,6 +121,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   let unflushed: { text: string; entries: ModelEntry[] }[] = [];
   let lastEscapeMs = Number.NEGATIVE_INFINITY;
   let promptCount = 0;
+  let carried: string[] = [];
+  let busyShownMs = 0;
   let escapePause: { cancel(): void } | null = null;
   const connections = new Set<AbortController>();
 
@@ -148,6 +160,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
         clock.after(random.between(1, 30), () => files.write(sessionFile, text));
         fileAtMs = Math.max(fileAtMs, now() + 31);
       } else files.write(sessionFile, text);
+      if (status === "busy") busyShownMs = Math.max(fileAtMs, now());
     });
   };
 
@@ -238,6 +251,9 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
         if (by === "person") personal = true;
         return await rest();
       }
+      if (answer !== null && isMerged(prompt)) {
+        sim.violate("the gate lets no message pass that a person's words ran into", `${me}: ${JSON.stringify(prompt.slice(0, 80))}`);
+      }
     } catch (error) {
       if (!(error instanceof Interrupted)) throw error;
       box.putBack(prompt);
@@ -288,9 +304,11 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     const { prompt, via } = was;
     promptCount += 1;
     const entries = giveToModel(prompt, via, was.by);
+    carried = entries.map((entry) => entry.messageId);
     write({ type: "user", message: { role: "user", content: prompt } }, random.between(60, 100), entries);
     try {
       const reply = await think(prompt);
+      carried = [];
       if (reply === null) {
         write(
           {
@@ -317,6 +335,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       }
     } catch (error) {
       if (!(error instanceof Interrupted)) throw error;
+      carried = [];
       sim.trace(`${me} interrupted`);
       write({ type: "user", message: { content: [{ type: "text", text: INTERRUPT_LINE }] } }, random.between(5, 50));
       if (turn?.isTouched === false && via === "box" && queue.length === 0) {
@@ -441,7 +460,10 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       return since("an answer goes to the dialog it was given for", phaseSinceMs, `${me} shows no dialog`);
     if (phase === "starting")
       return since("nothing is typed while an agent starts", phaseSinceMs, `${from.is} into ${me}`);
-    if (from.is === "submit" && phase === "busy") since("nothing is typed while an agent works", phaseSinceMs, me);
+    if (from.is === "submit" && phase === "busy") {
+      // The session file follows the Enter by 30-78 ms: before, nobody can know.
+      since("nothing is typed while an agent works", Math.max(phaseSinceMs, busyShownMs + FILE_READ_MS), me);
+    }
     if (from.is === "submit" && box.draft() !== "") {
       since("nothing is typed behind a draft", draftSinceMs, `${me}: ${JSON.stringify(box.draft().slice(0, 40))}`);
     }
@@ -487,9 +509,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     const by = from.is === "person" ? "person" : "daemon";
     if (ids.length > 1 && by === "daemon")
       sim.violate("every message has a prompt of its own", `${me}: ${ids.join(" and ")}`);
-    if (ids.length > 0 && !prompt.startsWith("[signalbox ") && by === "daemon") {
-      sim.violate("no message is merged into a person's draft", `${me}: ${JSON.stringify(prompt.slice(0, 80))}`);
-    }
+    if (isMerged(prompt)) sim.count("race: a person's words ran into a message");
     if (command === "clear" && phase === "idle") return guarded(clear());
     if (command === "exit") return void leave(0, "prompt_input_exit");
     if (prompt.startsWith("!") || command !== undefined) return;
@@ -644,6 +664,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       guarded(begin("<task-notification>done</task-notification>", "person"));
     },
     offer,
+    isCarrying: (messageId) =>
+      carried.includes(messageId) || queue.some(({ prompt }) => prompt.includes(`[signalbox ${messageId} from `)),
     isWorking: () => phase === "busy" && dialog === null,
   };
 }

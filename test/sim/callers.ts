@@ -49,6 +49,7 @@ export function agentPrincipal(sessionId: string, agentId: string): Principal {
 export function createCallers(sim: Sim, daemon: Daemon): Callers {
   const letters: Letter[] = [];
   const answered: Answered[] = [];
+  const answeredKeys = new Set<string>();
   const { random, clock } = sim;
   const sleep = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
   let keys = 0;
@@ -56,8 +57,12 @@ export function createCallers(sim: Sim, daemon: Daemon): Callers {
   const once = async (name: string, input: Record<string, unknown>, principal: Principal): Promise<Outcome> => {
     while (!daemon.isOpen()) await sleep(100);
     const outcome = await daemon.call(principal, name, input);
-    if (outcome.is === "answer") answered.push({ tool: name, outcome: "ok" });
-    if (outcome.is === "refused") answered.push({ tool: name, outcome: outcome.error.code });
+    const key = typeof input.idempotency_key === "string" ? input.idempotency_key : null;
+    const isRepeat = key !== null && answeredKeys.has(key);
+    if (key !== null && outcome.is !== "lost") answeredKeys.add(key);
+    // A repeat does nothing and is answered from what the first one left.
+    if (outcome.is === "answer" && !isRepeat) answered.push({ tool: name, outcome: "ok" });
+    if (outcome.is === "refused" && !isRepeat) answered.push({ tool: name, outcome: outcome.error.code });
     if (outcome.is === "answer" && sim.strikes("answer_lost", 0.4, name)) return { is: "lost" };
     const shown = outcome.is === "refused" ? `refused ${outcome.error.code}: ${outcome.error.message}` : outcome.is;
     sim.trace(`call ${name} -> ${shown}`);
