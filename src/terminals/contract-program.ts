@@ -112,7 +112,10 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
     output: (text) => void process.stdout.write(text),
     exit: (code) => process.exit(code),
     env: (name) => process.env[name],
-    size: () => ({ cols: process.stdout.columns, rows: process.stdout.rows }),
+    size() {
+      const [cols, rows] = process.stdout.getWindowSize(); // asks the terminal, not the last SIGWINCH
+      return { cols, rows };
+    },
   });
   process.stdin.on("data", (chunk) => program.input(chunk.toString("latin1")));
 }
