@@ -65,7 +65,12 @@ export function prepareStateDir(path: string): StateDir {
 function makeDirectories(path: string): void {
   if (existsSync(path)) return;
   makeDirectories(dirname(path));
-  mkdirSync(path, { mode: 0o700 });
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another daemon that starts in this moment was first; which of us stays, the lock decides.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
 }
 
 const CHOOSE_ANOTHER = "Make it writable for this user, or choose another one with --state-dir or SIGNALBOX_HOME.";
