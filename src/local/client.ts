@@ -118,8 +118,9 @@ export function createCaller({ socket }: LocalConnection): Caller {
   };
 }
 
-/** Codes that mean "nobody listens here"; anything else is a fault of its own. */
-const NOBODY = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE"]);
+/** Codes that mean "nobody listens here"; anything else is a fault of its own. What is wrong with a path that leads through
+ *  a file, the daemon says better when it is started. */
+const NOBODY = new Set(["ENOENT", "ENOTDIR", "ECONNREFUSED", "ECONNRESET", "EPIPE"]);
 
 function notConnected(error: NodeJS.ErrnoException): Error {
   if (NOBODY.has(error.code ?? "")) return new NoDaemonError(`no daemon answers (${error.code})`, { cause: error });
