@@ -7,15 +7,16 @@ import type { AgentId, ConversationId, SessionId } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
 import type { Serial } from "../kernel/serial.ts";
 import type { BackendName, ExitStatus, Terminal, TerminalBackend } from "../terminals/terminal.ts";
-import { type Decision, optionFor } from "./dialogs.ts";
+import { answerRequest } from "./answering.ts";
+import type { Decision } from "./dialogs.ts";
 import { describeExit, endTerminal } from "./ending.ts";
+import { createFileWitnesses } from "./file-witnesses.ts";
 import type { AgentKind, AgentKindName, HookReport, TranscriptReading } from "./kind.ts";
 import { type LaunchDeps, launchAgent } from "./launching.ts";
 import { type AgentState, type Derived, deriveState } from "./lifecycle.ts";
 import type { AgentRow } from "./registry.ts";
 import { decideRestart, EXITS_KEPT } from "./restart-policy.ts";
 import { createRun, type Run, type Sighting } from "./run.ts";
-import type { SessionFiles } from "./session-files.ts";
 import { createTranscripts } from "./transcripts.ts";
 
 /** While a terminal host cannot be asked, ask again this often. */
@@ -83,8 +84,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   const { registry, clock, log, events, serial, outside } = deps;
   const runs = new Map<AgentId, Run>();
   const lastState = new Map<AgentId, AgentState>();
-  const files = new Map<string, SessionFiles>();
   const transcripts = createTranscripts(deps);
+  const witnesses = createFileWitnesses(deps, () => runs.values());
   let isDetached = false;
 
   const kindOf = (row: AgentRow): AgentKind => {
@@ -132,24 +133,6 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     }
   };
 
-  const watchFilesOf = (kind: AgentKind) => {
-    const dir = kind.registryDir(deps.agentEnv);
-    if (files.has(dir)) return;
-    const parse = (text: string) => kind.readRegistry(text);
-    files.set(dir, outside.watchSessionFiles({ dir, parse, changed: fileChanged, clock, log }));
-  };
-
-  const fileChanged = (
-    entry: { pid: number; conversationId: ConversationId } & Parameters<Run["fileChanged"]>[0],
-    removed: boolean,
-  ) => {
-    for (const run of runs.values()) if (isOfRun(run, entry)) run.fileChanged(entry, removed);
-  };
-
-  /** A file belongs to a run by pid; under a sandbox the pids differ and the conversation tells, if that process lives. */
-  const isOfRun = (run: Run, entry: { pid: number; conversationId: ConversationId }) =>
-    entry.pid === run.terminal.pid || (entry.conversationId === run.conversationId && outside.pidExists(entry.pid));
-
   const attachRun = (row: AgentRow, terminal: Terminal, adopted: boolean): Run => {
     const kind = kindOf(row);
     const agentId = row.agent_id;
@@ -168,9 +151,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       exited: (exit) => ended(run, exit),
     });
     runs.set(agentId, run);
-    for (const file of files.values()) {
-      for (const entry of file.entries()) if (isOfRun(run, entry)) run.fileChanged(entry, false);
-    }
+    witnesses.tell(run);
     changed(agentId);
     return run;
   };
@@ -243,7 +224,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       if (row === undefined || row.desired !== "running" || runs.has(agentId) || isDetached) return;
       try {
         const kind = kindOf(row);
-        watchFilesOf(kind);
+        witnesses.watch(kind);
         const backend = backendOf(sessionOf(row).terminal);
         const terminal = await launchAgent(deps, { row, kind, backend, intended: () => changed(agentId) });
         attachRun(registry.agent(agentId) ?? row, terminal, false);
@@ -267,7 +248,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     });
 
   const adopt = async (row: AgentRow): Promise<void> => {
-    watchFilesOf(kindOf(row));
+    witnesses.watch(kindOf(row));
     if (row.terminal_ref === null) return restart(row.agent_id);
     const found = await backendOf(sessionOf(row).terminal).adopt(row.session_id, row.terminal_ref);
     if (found.is === "found") {
@@ -283,18 +264,18 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     registry.patchAgent(row.agent_id, { rest_reason: `its terminal cannot be asked: ${found.why}` });
     clock.after(CANNOT_TELL_RETRY_MS, () => {
       const now = registry.agent(row.agent_id);
-      if (!isDetached && now?.desired === "running") readopt(now);
+      if (!isDetached && now?.desired === "running") void readopt(now);
     });
   };
 
-  const readopt = (row: AgentRow) => {
+  /** Never rejects: one agent that cannot be found again must not keep the others from being found. */
+  const readopt = (row: AgentRow): Promise<void> =>
     serial
       .run(row.agent_id, () => adopt(row))
       .catch((error) => {
         log.warn("agent.adopt_failed", { agent: row.agent_id, code: asSignalboxError(error).code });
-        clock.after(CANNOT_TELL_RETRY_MS, () => isDetached || readopt(row));
+        clock.after(CANNOT_TELL_RETRY_MS, () => void (isDetached || readopt(row)));
       });
-  };
 
   /** The daemon died between the wish to end an agent and its end. */
   const endLeftover = async (row: AgentRow) => {
@@ -339,7 +320,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       const { kind, terminal, conversationId } = run;
       const look = () => {
         // File events can be lost; whoever is about to type wants the file as it is.
-        files.get(kind.registryDir(deps.agentEnv))?.refresh();
+        witnesses.refresh(kind);
         return run.look();
       };
       const isLimited = run.facts.limitedUntilMs !== null;
@@ -369,30 +350,9 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     },
     async answer(agentId, requestId, decision) {
       const run = runOf(agentId);
-      const request = run.requests.find((one) => one.requestId === requestId);
-      if (request === undefined) {
-        throw new SignalboxError(
-          "not_found",
-          "That request is not open any more.",
-          "Read get_session_status again: waiting_for lists what is open.",
-        );
-      }
-      const option = optionFor(request.dialog, decision);
-      if (request.via === "hook" && request.answer !== undefined) {
-        const label = request.dialog.options[option] ?? null;
-        const allow = decision.choice !== "deny" && !/^(no\b|deny)/i.test(label ?? "");
-        request.answer(run.kind.answers.decide(request.payload, { allow, option: label, reason: decision.reason }));
-        run.closeRequest(requestId);
-        return;
-      }
-      await serial.run(agentId, async () => {
-        if (await run.press(request.dialog, option)) return;
-        throw new SignalboxError(
-          "timeout",
-          "The dialog does not take the answer.",
-          "Attach to the agent's terminal and answer it there.",
-        );
-      });
+      const keys = answerRequest(run, requestId, decision);
+      // Only keys are left: nothing else may type into this agent until they have worked.
+      if (keys !== null) await serial.run(agentId, keys);
     },
     async interrupt(agentId) {
       const run = runOf(agentId);
@@ -406,20 +366,19 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       await deps.backends.get(session.terminal)?.closeHost(session.session_id);
     },
     async recover() {
-      await Promise.all(registry.leftovers().map((row) => serial.run(row.agent_id, () => endLeftover(row))));
+      const endings = registry.leftovers().map((row) => serial.run(row.agent_id, () => endLeftover(row)));
+      for (const ending of await Promise.allSettled(endings)) {
+        if (ending.status === "rejected") log.warn("agent.leftover_failed", { message: String(ending.reason) });
+      }
       const wanted = registry.agents().filter((row) => row.desired === "running");
-      await Promise.all(
-        wanted
-          .filter((row) => row.rest === "none" || row.rest === "crashed")
-          .map((row) => serial.run(row.agent_id, () => adopt(row))),
-      );
+      await Promise.all(wanted.filter((row) => row.rest === "none" || row.rest === "crashed").map(readopt));
       for (const row of registry.agents())
         lastState.set(row.agent_id, deriveState(row, runs.get(row.agent_id)?.facts ?? null).state);
     },
     detach() {
       isDetached = true;
       for (const run of runs.values()) run.detach();
-      for (const file of files.values()) file.close();
+      witnesses.close();
     },
   };
 }

@@ -1,0 +1,34 @@
+// A person's answer to what an agent asks: through the hook that waits for it where there is one, else with keys.
+
+import { SignalboxError } from "../kernel/errors.ts";
+import { type Decision, optionFor } from "./dialogs.ts";
+import type { Run } from "./run.ts";
+
+/** Answers at once where a hook waits, and gives back null; else gives back what presses the option on the screen. Throws
+ *  `not_found` for a request that is not open (any more), `invalid_input` for a decision that fits no option. */
+export function answerRequest(run: Run, requestId: string, decision: Decision): (() => Promise<void>) | null {
+  const request = run.requests.find((one) => one.requestId === requestId);
+  if (request === undefined) {
+    throw new SignalboxError(
+      "not_found",
+      "That request is not open any more.",
+      "Read get_session_status again: waiting_for lists what is open.",
+    );
+  }
+  const option = optionFor(request.dialog, decision);
+  if (request.via === "hook" && request.answer !== undefined) {
+    const label = request.dialog.options[option] ?? null;
+    const allow = decision.choice !== "deny" && !/^(no\b|deny)/i.test(label ?? "");
+    request.answer(run.kind.answers.decide(request.payload, { allow, option: label, reason: decision.reason }));
+    run.closeRequest(requestId);
+    return null;
+  }
+  return async () => {
+    if (await run.press(request.dialog, option)) return;
+    throw new SignalboxError(
+      "timeout",
+      "The dialog does not take the answer.",
+      "Attach to the agent's terminal and answer it there.",
+    );
+  };
+}

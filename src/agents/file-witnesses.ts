@@ -1,0 +1,52 @@
+// The programs' session files as witnesses of runs: which directory to watch for which kind, and which file speaks of which run.
+
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+import type { AgentKind, RegistryEntry } from "./kind.ts";
+import type { Outside } from "./outside.ts";
+import type { Run } from "./run.ts";
+import type { SessionFiles } from "./session-files.ts";
+
+export interface FileWitnesses {
+  /** From now on the kind's files are heard. */
+  watch(kind: AgentKind): void;
+  /** Tells a new run what its file says already. */
+  tell(run: Run): void;
+  /** Reads the kind's files at once: events can be lost, and whoever is about to type wants the file as it is. */
+  refresh(kind: AgentKind): void;
+  close(): void;
+}
+
+export function createFileWitnesses(
+  deps: { outside: Outside; clock: Clock; log: Log; agentEnv: Readonly<Record<string, string>> },
+  runs: () => Iterable<Run>,
+): FileWitnesses {
+  const { outside, clock, log, agentEnv } = deps;
+  const files = new Map<string, SessionFiles>();
+
+  /** A file belongs to a run by pid; under a sandbox the pids differ and the conversation tells, if that process lives. */
+  const speaksOf = (run: Run, entry: RegistryEntry) =>
+    entry.pid === run.terminal.pid || (entry.conversationId === run.conversationId && outside.pidExists(entry.pid));
+
+  const changed = (entry: RegistryEntry, removed: boolean) => {
+    for (const run of runs()) if (speaksOf(run, entry)) run.fileChanged(entry, removed);
+  };
+
+  return {
+    watch(kind) {
+      const dir = kind.registryDir(agentEnv);
+      if (files.has(dir)) return;
+      const parse = (text: string) => kind.readRegistry(text);
+      files.set(dir, outside.watchSessionFiles({ dir, parse, changed, clock, log }));
+    },
+    tell(run) {
+      for (const file of files.values()) {
+        for (const entry of file.entries()) if (speaksOf(run, entry)) run.fileChanged(entry, false);
+      }
+    },
+    refresh: (kind) => files.get(kind.registryDir(agentEnv))?.refresh(),
+    close() {
+      for (const file of files.values()) file.close();
+    },
+  };
+}
