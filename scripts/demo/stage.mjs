@@ -12,6 +12,11 @@ export function makeDirectory() {
   return realpathSync(mkdtempSync("/tmp/signalbox-demo-"));
 }
 
+/** What is just ending may still be writing its last lines. */
+export function removeDirectory(dir) {
+  rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+}
+
 /** A git repository with something in it to work on. */
 export function makeCodebase(dir, env) {
   const path = join(dir, "shop");
@@ -72,13 +77,12 @@ export function openStage({ root, dir, env: own }) {
     },
     /** Prints as a person would see it. */
     show: (...words) => run(words, "inherit"),
-    /** Ends agents, terminals and daemon through the command line, which works however things stand, and the directory. */
+    /** Ends agents, terminals and daemon through the command line, which works however things stand. */
     clear() {
       const { stdout, status } = run(["status", "--json"], "pipe");
       const sessions = status === 0 ? JSON.parse(stdout).sessions : [];
       for (const { session_id } of sessions) run(["session", "delete", session_id, "--force"], "ignore");
       run(["stop"], "ignore");
-      rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },
   };
 }

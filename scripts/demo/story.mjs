@@ -5,7 +5,7 @@ import { chooseActors } from "./actors.mjs";
 import { openLedger } from "./ledger.mjs";
 import { aside, complain, say, screen, step, table, title } from "./paper.mjs";
 import { ORDERS } from "./play.mjs";
-import { makeCodebase, makeDirectory, openStage } from "./stage.mjs";
+import { makeCodebase, makeDirectory, openStage, removeDirectory } from "./stage.mjs";
 
 /** Long enough to see that nothing is typed into the dialog. */
 const HELD_BACK_MS = 2_000;
@@ -15,7 +15,7 @@ const AUDIT_ROWS = 10;
 /** Resolves to the exit code, when nothing of the demonstration is left. */
 export async function showDemo({ root, agents, path }) {
   const dir = makeDirectory();
-  const undo = [];
+  const undo = [() => removeDirectory(dir)];
   const cutShort = new Promise((_, reject) => {
     for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, () => reject(new Interrupted()));
   });
@@ -28,7 +28,6 @@ export async function showDemo({ root, agents, path }) {
     return 1;
   } finally {
     for (const clear of undo.reverse()) await clear();
-    openStage({ root, dir, env: { HOME: dir } }).clear();
     aside(`${dir} and everything started in it are gone.`);
   }
 }
@@ -45,6 +44,7 @@ async function play({ root, dir, agents, path, undo }) {
   say(`Place:   ${dir}, removed at the end`);
 
   const stage = openStage({ root, dir, env: actors.env });
+  undo.push(stage.clear);
   let client = await stage.connect();
   undo.push(() => client.close());
   const team = { client: () => client, ids, kind: actors.kind };
@@ -124,12 +124,13 @@ async function untilItAsks(client, agentId, ledger) {
 }
 
 /** The client that is connected afterwards. */
-async function killDaemon({ client }, stage) {
+async function killDaemon({ client, ids }, stage) {
   step("The daemon is killed (kill -9), and nothing is lost");
   const before = await client().call("get_session_status");
   process.kill(before.daemon.pid, "SIGKILL");
   await client().close();
   const next = await stage.connect();
+  for (const agent_id of ids.values()) await next.call("wait_for_agent", { agent_id });
   const after = await next.call("get_session_status");
   const pids = ({ sessions }) => sessions.flatMap((session) => session.agents.map(({ name, pid }) => [name, pid]));
   table([
