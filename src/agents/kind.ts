@@ -38,8 +38,6 @@ export interface LaunchRequest {
   /** Bearer secrets. They travel in the environment only, never in argv. */
   hookSecret: string;
   mcpToken: string;
-  /** Where the program is to listen for messages of other agents; null: it need not. */
-  peerSocket: string | null;
   /** Our tiny program that posts its stdin to the hooks URL, for what cannot be an HTTP hook: [node, script]. */
   hookHelper: readonly [string, string];
   /** Environment after the allowlist of CONTRACT section 1. */
@@ -90,6 +88,8 @@ export interface RegistryEntry {
   waitingFor: string | null;
   /** Wall milliseconds, as the program wrote them; null where it does not say. */
   statusUpdatedAtMs: number | null;
+  /** Where the program takes messages of other agents; null where it does not. */
+  peerSocket: string | null;
 }
 
 /** What the screen shows. Evidence for holding back and for retrying, never proof of delivery. */
@@ -104,6 +104,8 @@ export interface ScreenReading {
 export interface TranscriptReading {
   /** True when the conversation holds a user line (or a queued prompt) carrying the marker. */
   hasMarker: boolean;
+  /** True while the program holds it in a queue of its own: its turn has not begun. */
+  isQueued: boolean;
   /** True when the turn of that marker ended by a person's interrupt. */
   interrupted: boolean;
   /** The last API error of that turn in words, if its last attempt failed. */
@@ -141,9 +143,7 @@ export interface AgentKind {
   typed(text: string): string;
   /** Keys that put `typed(text)` into an empty prompt box and submit it, in one piece. `text` is already sanitised. */
   submitKeys(text: string): string;
-  /** True when a program of this version takes messages of other agents at `peerSocket`. */
-  hasPeerSocket(version: string | null): boolean;
-  /** What is written to that socket to hand `text` over in `from`'s name. */
+  /** What is written to its peer socket to hand `text` over in `from`'s name. */
   peerLine(text: string, from: string): string;
   /** Keys that put `text` into an empty prompt box and leave it there. */
   draftKeys(text: string): string;

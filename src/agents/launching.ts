@@ -27,8 +27,6 @@ export interface LaunchDeps {
   hooksUrl: () => string;
   mcpUrl: () => string;
   hookHelper: readonly [string, string];
-  /** Where an agent's peer socket may lie; null where the path would be too long for a socket. */
-  peerSocketFor: (terminalRef: string) => string | null;
   /** A fresh bearer token for the agent's own MCP endpoint; older ones end. */
   mintToken: (row: AgentRow) => string;
 }
@@ -46,14 +44,12 @@ export async function launchAgent(
   const hookSecret = ids.secret();
   const generation = row.generation + 1;
   const ref = `${row.agent_id}-g${generation}`;
-  const peerSocket = deps.peerSocketFor(ref);
   const mcpToken = db.transaction(() => {
     registry.patchAgent(row.agent_id, {
       generation,
       terminal_ref: ref,
       conversation_id: conversationId,
       hook_secret_hash: hashSecret(hookSecret),
-      peer_socket: kind.hasPeerSocket(executable.version) ? peerSocket : null,
       rest: "none",
       rest_reason: null,
     });
@@ -74,7 +70,6 @@ export async function launchAgent(
     mcpUrl: deps.mcpUrl(),
     hookSecret,
     mcpToken,
-    peerSocket,
     hookHelper: deps.hookHelper,
     env: agentEnv,
   });

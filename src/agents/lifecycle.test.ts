@@ -10,6 +10,7 @@ const file = (status: "idle" | "busy" | "waiting") => ({
   status,
   waitingFor: status === "waiting" ? "permission prompt" : null,
   statusUpdatedAtMs: null,
+  peerSocket: null,
 });
 const living: RunFacts = {
   alive: true,

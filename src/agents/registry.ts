@@ -41,8 +41,6 @@ export interface AgentRow {
   pid: number | null;
   /** SHA-256 of the secret the running process signs its hooks with. */
   hook_secret_hash: string | null;
-  /** Where the running process takes messages of other agents; null: it does not. */
-  peer_socket: string | null;
   /** JSON list of PastExit, newest last, bounded. */
   exits: string;
   /** How the last process ended, while none runs: nothing to say, left by itself, crashed, or given up on. */

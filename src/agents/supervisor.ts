@@ -324,12 +324,12 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
         return run.look();
       };
       const isLimited = run.facts.limitedUntilMs !== null;
-      const { peer_socket: socket, generation } = row;
+      const socket = run.facts.file?.peerSocket ?? null;
       const peer =
         socket === null || !run.facts.settled
           ? null
           : (text: string, from: string) => outside.writeToPeerSocket(socket, kind.peerLine(text, from));
-      return { state, generation, kind, terminal, look, conversationId, isLimited, peer };
+      return { state, generation: row.generation, kind, terminal, look, conversationId, isLimited, peer };
     },
     async hook(agentId, report, payload, gone) {
       const run = runs.get(agentId);

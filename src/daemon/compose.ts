@@ -37,7 +37,6 @@ export interface World {
   /** What agents get of the daemon's own environment. */
   agentEnv: Readonly<Record<string, string>>;
   hookHelper: readonly [string, string];
-  peerSocketFor: (terminalRef: string) => string | null;
   /** Where hooks and agents' MCP requests go; asked at each launch, when the listener is up. */
   hooksUrl: () => string;
   mcpUrl: () => string;
@@ -78,7 +77,6 @@ export function compose(world: World): Composed {
     hooksUrl: world.hooksUrl,
     mcpUrl: world.mcpUrl,
     hookHelper: world.hookHelper,
-    peerSocketFor: world.peerSocketFor,
     mintToken(row) {
       tokens.revokeAgent(row.agent_id);
       const { session_id: sessionId, agent_id: agentId } = row;

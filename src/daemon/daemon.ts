@@ -27,6 +27,7 @@ import { migrations } from "../storage/migrations/index.ts";
 import { openStorage } from "../storage/open.ts";
 import { prepareStateDir } from "../storage/state-dir.ts";
 import { createPtyBackend } from "../terminals/pty/backend.ts";
+import { createTmuxBackend } from "../terminals/tmux/backend.ts";
 import type { BackendName, TerminalBackend } from "../terminals/terminal.ts";
 import { type HttpServer, listenHttp } from "../web/http-server.ts";
 import { attachViewer } from "./attach.ts";
@@ -34,9 +35,6 @@ import { type Composed, compose } from "./compose.ts";
 import type { Config } from "./config.ts";
 import { type DaemonLog, openLog } from "./log.ts";
 import { packageVersion, programPath } from "./programs.ts";
-
-/** sockaddr_un holds 104 bytes on macOS, the closing NUL included. */
-const PEER_SOCKET_BYTES_MAX = 103;
 
 /** Said with every result and in doctor while no sandbox is on board. */
 export const NO_SANDBOX =
@@ -56,7 +54,6 @@ export async function startDaemon(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<RunningDaemon> {
-  process.umask(0o077);
   const clock = systemClock;
   const ids = createIds(clock);
   const undo: (() => void | Promise<void>)[] = [];
@@ -82,6 +79,8 @@ export async function startDaemon(
       log,
     });
     undo.push(() => pty.disconnect());
+    const tmux = createTmuxBackend({ runDir: stateDir.runDir, tmux: "tmux", clock, log });
+    undo.push(() => tmux.disconnect());
     let agentHttp: HttpServer | null = null;
     const version = packageVersion();
     const composed = compose({
@@ -89,7 +88,12 @@ export async function startDaemon(
       ids,
       log,
       db: storage.db,
-      backends: new Map<BackendName, TerminalBackend>([["pty", pty]]),
+      // `auto` takes the embedded one wherever it runs: only there are the look at the box and the keys one step
+      // (docs/decisions/embedded-terminals-first.md).
+      backends: new Map<BackendName, TerminalBackend>([
+        ["pty", pty],
+        ["tmux", tmux],
+      ]),
       kinds: new Map<AgentKindName, AgentKind>([
         ["claude-code", claudeCode],
         ["scripted", scripted],
@@ -102,10 +106,6 @@ export async function startDaemon(
       ),
       agentEnv: config.agentEnv,
       hookHelper: [process.execPath, programPath("hook-helper")],
-      peerSocketFor: (ref) => {
-        const path = `${stateDir.runDir}/${ref}.peer`;
-        return Buffer.byteLength(path) <= PEER_SOCKET_BYTES_MAX ? path : null;
-      },
       hooksUrl: () => `${agentHttp?.url}/hooks`,
       mcpUrl: () => `${agentHttp?.url}/mcp`,
       notice: () => NO_SANDBOX,

@@ -73,7 +73,6 @@ export function createDaemon(options: {
       pid: 1,
       outside: createOutside(sim, life, options.pidExists),
       agentEnv: { SIGNALBOX_SCRIPTED_HOME: SIM_HOME, HOME: SIM_HOME },
-      peerSocketFor: () => null,
       hookHelper: ["/sim/node", "/sim/hook-helper"],
       hooksUrl: () => "http://sim/hooks",
       mcpUrl: () => "http://sim/mcp",

@@ -78,7 +78,6 @@ export async function startHouse(
     ),
     agentEnv: agentEnvironment(env, []),
     hookHelper: [process.execPath, programPath("hook-helper")],
-    peerSocketFor: () => null,
     hooksUrl: () => `${url}/hooks`,
     mcpUrl: () => `${url}/mcp`,
     notice: () => null,

@@ -32,7 +32,6 @@ export const migration0001 = {
       terminal_ref TEXT,
       pid INTEGER,
       hook_secret_hash TEXT,
-      peer_socket TEXT,
       exits TEXT NOT NULL DEFAULT '[]',
       rest TEXT NOT NULL DEFAULT 'none' CHECK (rest IN ('none', 'exited', 'crashed', 'failed')),
       rest_reason TEXT,

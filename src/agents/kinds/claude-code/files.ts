@@ -53,7 +53,7 @@ export function readRegistry(text: string): RegistryEntry | null {
   } catch {
     return null;
   }
-  const { pid, sessionId, waitingFor, statusUpdatedAt } = raw ?? {};
+  const { pid, sessionId, waitingFor, statusUpdatedAt, messagingSocketPath } = raw ?? {};
   const status = STATUSES[String(raw?.status)];
   if (typeof pid !== "number" || typeof sessionId !== "string" || status === undefined) return null;
   return {
@@ -62,5 +62,7 @@ export function readRegistry(text: string): RegistryEntry | null {
     status,
     waitingFor: status === "waiting" && typeof waitingFor === "string" ? waitingFor : null,
     statusUpdatedAtMs: typeof statusUpdatedAt === "number" ? statusUpdatedAt : null,
+    // Measured on 2.1.330; 2.1.197 has no such socket and says nothing.
+    peerSocket: typeof messagingSocketPath === "string" ? messagingSocketPath : null,
   };
 }

@@ -8,7 +8,7 @@ import { draftKeys, keys, optionKeys, peerLine, submitKeys, typed } from "./keys
 import { launch } from "./launch.ts";
 import { readScreen } from "./screen.ts";
 import { readTranscript, renderTranscript } from "./transcript.ts";
-import { knowsMessagingSocket, parseVersion, refuseVersion } from "./versions.ts";
+import { parseVersion, refuseVersion } from "./versions.ts";
 
 export const claudeCode: AgentKind = {
   name: "claude-code",
@@ -29,7 +29,6 @@ export const claudeCode: AgentKind = {
   renderTranscript,
   translate,
   readScreen,
-  hasPeerSocket: knowsMessagingSocket,
   peerLine,
   typed,
   submitKeys,

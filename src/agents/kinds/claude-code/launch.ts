@@ -3,7 +3,7 @@
 
 import type { LaunchPlan, LaunchRequest, PermissionMode } from "../../kind.ts";
 import { hookSettings, statusLine } from "./hooks.ts";
-import { knowsMessagingSocket, knowsPromptSnapshot } from "./versions.ts";
+import { knowsPromptSnapshot } from "./versions.ts";
 
 /** The name of our MCP entry; the agent sees its tools as mcp__signalbox__<tool>. */
 export const MCP_SERVER = "signalbox";
@@ -40,9 +40,6 @@ export function launch(request: LaunchRequest): LaunchPlan {
     "--disallowedTools",
     OWN_MESSAGING_TOOLS,
   ];
-  if (request.peerSocket !== null && knowsMessagingSocket(executable.version)) {
-    argv.push("--messaging-socket-path", request.peerSocket);
-  }
   if (request.model !== null) argv.push("--model", request.model);
   if (systemPrompt !== null) {
     argv.push("--append-system-prompt", systemPrompt);

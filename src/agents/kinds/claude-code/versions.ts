@@ -7,9 +7,6 @@ const OLDEST = "2.1.197";
 /** From here on: --system-prompt-snapshot. Older ones exit with "unknown option". */
 const PROMPT_SNAPSHOT = "2.1.330";
 
-/** Said of versions from 2.1.224 on; measured on this one. */
-const MESSAGING_SOCKET = "2.1.330";
-
 /** The version in what `claude --version` printed ("2.1.330 (Claude Code)"), or null. */
 export function parseVersion(printed: string): string | null {
   return /\b(\d+\.\d+\.\d+)\b/.exec(printed)?.[1] ?? null;
@@ -23,11 +20,6 @@ export function refuseVersion(version: string): { why: string; nextStep: string 
     nextStep:
       "Update it (claude update, or npm install -g @anthropic-ai/claude-code), or set SIGNALBOX_CLAUDE to a newer one.",
   };
-}
-
-/** --messaging-socket-path, the door for messages of other sessions. 2.1.197 exits with "unknown option". */
-export function knowsMessagingSocket(version: string | null): boolean {
-  return version !== null && isAtLeast(version, MESSAGING_SOCKET);
 }
 
 export function knowsPromptSnapshot(version: string | null): boolean {

@@ -24,7 +24,6 @@ describe("launching", () => {
     mcpUrl: "http://127.0.0.1:1/mcp",
     hookSecret: "hook-secret",
     mcpToken: "mcp-token",
-    peerSocket: null,
     hookHelper: ["/usr/bin/node", "/opt/hook-helper.js"] as const,
     env: { PATH: "/bin", TMPDIR: "/var/tmp", SIGNALBOX_SCRIPT: "{}" },
   };

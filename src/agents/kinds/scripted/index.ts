@@ -58,7 +58,6 @@ export const scripted: AgentKind = {
     const steps = option - selected;
     return (steps < 0 ? UP : DOWN).repeat(Math.abs(steps)) + ENTER;
   },
-  hasPeerSocket: () => false,
   peerLine: (text) => text,
   typed: (text) => text,
   draftKeys: (text) => `\x1b[200~${text}\x1b[201~`,
@@ -82,5 +81,6 @@ function readRegistry(text: string): RegistryEntry | null {
     status,
     waitingFor: typeof waitingFor === "string" ? waitingFor : null,
     statusUpdatedAtMs: typeof statusUpdatedAt === "number" ? statusUpdatedAt : null,
+    peerSocket: null,
   };
 }
