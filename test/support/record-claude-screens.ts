@@ -5,7 +5,7 @@
 
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Screen } from "../../src/terminals/terminal.ts";
 import { type AgentTerminal, openAgentTerminal } from "./agent-terminal.ts";
 import { ensureRealClaude, freshClaudeHome } from "./real-claude.ts";
@@ -15,6 +15,7 @@ const [version = "2.1.330", ...only] = process.argv.slice(2);
 const target = join(import.meta.dirname, "../../src/agents/kinds/claude-code/golden", version);
 
 interface Stage {
+  cwd: string;
   terminal: AgentTerminal;
   model: ScriptedModel;
   /** Pastes and submits; the pause keeps older versions from losing the Enter. */
@@ -98,7 +99,7 @@ const CASES: Record<string, Case> = {
     async play({ terminal, ready, shows }) {
       await ready();
       terminal.write("/");
-      await shows("❯ /");
+      await shows("/branch");
       await pause(500);
     },
   },
@@ -127,7 +128,7 @@ const CASES: Record<string, Case> = {
   },
   busy: {
     async play({ model, prompt, ready, shows }) {
-      model.script({ reply: say(["Thinking about it", gate().opened]) });
+      model.script({ reply: say(["Thinking about it\n\nand ", gate().opened]) });
       await ready();
       await prompt("think");
       await shows("Thinking about it");
@@ -135,7 +136,7 @@ const CASES: Record<string, Case> = {
   },
   "busy-queued": {
     async play({ model, prompt, ready, shows }) {
-      model.script({ reply: say(["Thinking about it", gate().opened]) });
+      model.script({ reply: say(["Thinking about it\n\nand ", gate().opened]) });
       await ready();
       await prompt("think");
       await shows("Thinking about it");
@@ -145,7 +146,7 @@ const CASES: Record<string, Case> = {
   },
   interrupted: {
     async play({ terminal, model, prompt, ready, shows }) {
-      model.script({ reply: say(["Thinking about it", gate().opened]) });
+      model.script({ reply: say(["Thinking about it\n\nand ", gate().opened]) });
       await ready();
       await prompt("think");
       await shows("Thinking about it");
@@ -200,8 +201,8 @@ const CASES: Record<string, Case> = {
     },
   },
   "permission-write": {
-    async play({ model, prompt, ready, shows }) {
-      const file_path = join(process.cwd(), "x.txt");
+    async play({ cwd, model, prompt, ready, shows }) {
+      const file_path = join(cwd, "x.txt");
       model.script({ reply: useTool("Write", { file_path, content: "one\ntwo\n" }), times: 1 });
       await ready();
       await prompt("write a file");
@@ -243,7 +244,7 @@ const CASES: Record<string, Case> = {
       });
       await ready();
       await prompt("plan it");
-      await shows("proceed");
+      await shows("plan mode?");
     },
   },
   trust: { trusted: false, play: ({ shows }) => shows("trust") },
@@ -321,6 +322,7 @@ async function record(name: string, one: Case): Promise<void> {
   const shows = (text: string) => terminal.waitForScreen((s) => s.lines.some((l) => l.includes(text)), text);
   try {
     await one.play({
+      cwd,
       terminal,
       model,
       shows,
@@ -337,7 +339,10 @@ async function record(name: string, one: Case): Promise<void> {
     });
     await pause(STILL_MS);
     const screen = await terminal.screen();
-    await writeFile(join(target, `${name}.json`), `${JSON.stringify(screen, null, 1)}\n`.replaceAll(cwd, "/project"));
+    const text = `${JSON.stringify(screen, null, 1)}\n`
+      .replaceAll(cwd, "/project")
+      .replaceAll(basename(cwd), "project");
+    await writeFile(join(target, `${name}.json`), text);
     console.log(`--- ${name}\n${screen.lines.filter((line) => line !== "").join("\n")}`);
   } catch (error) {
     console.log(`!!! ${name}: ${error instanceof Error ? error.message : error}`);

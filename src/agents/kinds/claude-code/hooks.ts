@@ -9,17 +9,9 @@ type Fields = Record<string, unknown>;
 /**
  * Sent by the program itself over HTTP. Every version we drive knows all of these (an event it does not know stops it at
  * start with a dialog, so a newer event may be added only with a version check). SessionStart is not among them: the
- * program does not send that one over HTTP.
+ * program does not send that one over HTTP. Nor is PostToolUseFailure, whose answer would need another event's name.
  */
-const HTTP_EVENTS = [
-  "UserPromptSubmit",
-  "PreToolUse",
-  "PostToolUse",
-  "PostToolUseFailure",
-  "Stop",
-  "StopFailure",
-  "SessionEnd",
-] as const;
+const HTTP_EVENTS = ["UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop", "StopFailure", "SessionEnd"] as const;
 
 /** The daemon answers in milliseconds; when it hangs, the agent goes on after this. */
 const HOOK_TIMEOUT_S = 10;
@@ -77,10 +69,9 @@ function signalIn(fields: Fields): Signal {
     case "PermissionRequest":
       return { is: "dialog_opened", dialog: dialogIn(tool, asFields(fields.tool_input)) };
     case "PreToolUse":
-      return { is: "tool_started", tool };
+      return isOfSubagent(fields) ? { is: "nothing" } : { is: "tool_started", tool };
     case "PostToolUse":
-    case "PostToolUseFailure":
-      return { is: "tool_ended", tool };
+      return isOfSubagent(fields) ? { is: "nothing" } : { is: "tool_ended", tool };
     case "SessionStart":
       return { is: "conversation_started", source: asText(fields.source) ?? "startup" };
     case "SessionEnd":
@@ -90,6 +81,11 @@ function signalIn(fields: Fields): Signal {
     default:
       return { is: "nothing" };
   }
+}
+
+/** A sub-agent's tools are not the conversation's: what an answer adds there, the agent itself never reads. */
+function isOfSubagent(fields: Fields): boolean {
+  return typeof fields.agent_id === "string";
 }
 
 /** The status line's input is the only payload without an event name. */
@@ -148,6 +144,8 @@ function questionsIn(input: Fields): Question[] {
 
 export const answers = {
   pass: (): unknown => ({}),
+  // Newer versions put the blocked prompt back into the box as a draft. `continue: false` would leave the box empty, but
+  // keeps the prompt in the conversation: the model reads it with its next turn (measured).
   blockPrompt: (reason: string): unknown => ({ decision: "block", reason }),
   handOver: (text: string): unknown => ({ decision: "block", reason: text }),
   note: (text: string): unknown => ({

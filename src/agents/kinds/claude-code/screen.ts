@@ -50,8 +50,14 @@ function readBox(screen: Screen, { top, end }: Box): ScreenReading {
   const sign = (screen.lines[top] ?? "").startsWith("!") ? "!" : "";
   // Typed blanks leave no ink, but they move the cursor.
   const isAtStart = screen.cursor.row === top && screen.cursor.col <= BOX_TEXT_COL;
-  const isEmpty = draft === "" && sign === "" && isAtStart;
+  const isUnwritten = draft === "" || isCursorOnPlaceholder(draft, (screen.lines[top] ?? "").slice(BOX_TEXT_COL));
+  const isEmpty = isUnwritten && sign === "" && isAtStart;
   return { promptBox: isEmpty ? "empty" : "draft", draft: isEmpty ? "" : sign + draft, dialog: null };
+}
+
+/** The cursor is drawn as one bright cell, also over the first letter of a placeholder; what follows it there is dim. */
+function isCursorOnPlaceholder(draft: string, line: string): boolean {
+  return [...draft].length === 1 && line.startsWith(draft) && line.trimEnd() !== draft;
 }
 
 interface Option {

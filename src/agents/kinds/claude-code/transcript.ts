@@ -25,6 +25,7 @@ export function readTranscript(text: string, marker: string): TranscriptReading 
   const isTakenBack = !isTurn && entries.slice(at + 1).some((entry) => entry.is === "taken_back" && carries(entry));
   const reading: TranscriptReading = {
     hasMarker: at >= 0 && !isTakenBack,
+    isQueued: at >= 0 && !isTurn && !isTakenBack,
     interrupted: false,
     apiError: null,
     reply: null,
