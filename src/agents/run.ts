@@ -279,10 +279,14 @@ export function createRun(options: RunOptions): Run {
     });
   };
 
+  let promptsHeard = 0;
   const hookWorking = () => {
     facts.hookSays = "working";
+    promptsHeard += 1;
+    const heard = promptsHeard;
     later(HOOK_BELIEVED_MS, () => {
-      if (facts.hookSays === null || facts.file?.status !== "idle") return;
+      // A later prompt has its own time to be believed.
+      if (heard !== promptsHeard || facts.hookSays === null || facts.file?.status !== "idle") return;
       facts.hookSays = null;
       changed();
     });

@@ -33,7 +33,8 @@ export function createTranscripts(deps: {
   };
   return {
     about(agentId, marker) {
-      const found = read(agentId, outside.readText);
+      // A conversation that was never prompted has no file yet, which says something; one that cannot be read says nothing.
+      const found = read(agentId, (path) => (outside.exists(path) ? outside.readText(path) : ""));
       return found === null ? null : found.kind.readTranscript(found.text, marker);
     },
     render(agentId, lines) {

@@ -11,7 +11,7 @@ import type { Log } from "../kernel/log.ts";
 import type { Serial } from "../kernel/serial.ts";
 import type { Database } from "../storage/database.ts";
 import { resolveLate, type Step } from "./delivery.ts";
-import { letterOf, markerOf } from "./envelope.ts";
+import { isWhole, letterOf, markerOf } from "./envelope.ts";
 import { createGate, type GateAnswer } from "./gate.ts";
 import { createLedger } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
@@ -130,6 +130,7 @@ export function createCourier(deps: {
     if (line.state !== "ready" || line.terminal !== before.terminal) return;
     // A dialog, or no box at all: the run keeps watching the screen and rings when that has changed.
     if (reading.promptBox === "absent" || reading.dialog !== null) return;
+    if (box.wasJustTouched(agentId, viewerInputs)) return;
     if (reading.promptBox === "draft") return await box.clear(agentId, line, { draft: reading.draft, viewerInputs });
     if (await box.restore(agentId, line, viewerInputs)) return;
     await type(line, message, viewerInputs);
@@ -197,8 +198,8 @@ export function createCourier(deps: {
     if (row === undefined || row.state !== "sending" || isDetached) return;
     const line = lines.line(agentId);
     const isSameProcess = line !== null && line.generation === row.generation;
-    const transcript =
-      lines.transcriptAbout(agentId, markerOf(id)) ?? (neverPrompted(agentId) ? { hasMarker: false } : null);
+    if (isSameProcess && sighting !== null && !keysAtWrite.has(id)) recogniseBox(row, line, sighting);
+    const transcript = lines.transcriptAbout(agentId, markerOf(id));
     const step = resolveLate({
       attempts: row.attempts,
       transcript,
@@ -214,6 +215,11 @@ export function createCourier(deps: {
     });
     log.info("message.late", { message: id, step: step.do });
     await carryOut(row, step, line);
+  };
+
+  /** The daemon that typed it has died and its count of human keys with it: the letter itself tells that the box is ours. */
+  const recogniseBox = (row: MessageRow, line: Line, { reading, viewerInputs }: Awaited<ReturnType<Line["look"]>>) => {
+    if (isWhole(reading.draft, line.kind.typed(letterOf(row)))) keysAtWrite.set(row.message_id, viewerInputs);
   };
 
   const carryOut = async (row: MessageRow, step: Step, line: Line | null): Promise<void> => {
@@ -239,10 +245,6 @@ export function createCourier(deps: {
         return void ledger.move(row, "unknown", verdict(now, "unknown", step.reason));
     }
   };
-
-  /** A conversation in which nothing was ever delivered has no transcript yet, and that is no fault of the transcript's. */
-  const neverPrompted = (agentId: AgentId) =>
-    mailbox.inState(agentId, "delivered").length === 0 && mailbox.inState(agentId, "processed").length === 0;
 
   const expireDue = () => {
     const now = clock.now();

@@ -99,6 +99,11 @@ export function isOurs(draft: string, letter: string, isUntouched: boolean): boo
   return isUntouched && /^\[pasted text #\d+[^\]]*\]$/iu.test(draft.trim());
 }
 
+/** Whether the box holds the whole letter and nothing else, as far as the screen can tell. */
+export function isWhole(draft: string, letter: string): boolean {
+  return draft.replace(/\s+/gu, "") === letter.replace(/\s+/gu, "");
+}
+
 /** True when nothing would be left to read after cleaning. */
 export function isBlank(text: string): boolean {
   return sanitise(text).trim() === "";

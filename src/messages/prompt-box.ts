@@ -12,6 +12,8 @@ import type { Mailbox } from "./mailbox.ts";
 const DRAFT_QUIET_MS = 3_000;
 /** The program needs a moment to draw what our keys did. */
 const REDRAW_MS = 60;
+/** After a person's Enter it takes the session file 30-78 ms to say that a turn runs (measured). */
+const ENTER_SHOWS_MS = 150;
 /** A box that will not empty is left to its person. */
 const CLEARS_MAX = 5;
 
@@ -21,6 +23,9 @@ interface Seen {
 }
 
 export interface PromptBox {
+  /** True when a person pressed keys since the last look: their Enter may have begun a turn that nothing shows yet. Asks to be
+   *  rung again when it would show. */
+  wasJustTouched(agentId: AgentId, viewerInputs: number): boolean;
   /** A draft stands in the box. Does what may be done about it and asks to be rung again where that is worth it. */
   clear(agentId: AgentId, line: Line, seen: Seen): Promise<void>;
   /** The box is empty: true when a person's words had to go back into it first. */
@@ -35,6 +40,7 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
   const { mailbox, clock } = deps;
   const lastTyped = new Map<AgentId, Parameters<PromptBox["typed"]>[1]>();
   const owed = new Map<AgentId, { words: string; tries: number }>();
+  const inputsSeen = new Map<AgentId, number>();
   const drafts = new Map<AgentId, Seen & { sinceMs: number }>();
 
   const ringAfter = (agentId: AgentId, delayMs: number) => void clock.after(delayMs, () => deps.ring(agentId));
@@ -54,6 +60,12 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
   };
 
   return {
+    wasJustTouched(agentId, viewerInputs) {
+      const isSame = (inputsSeen.get(agentId) ?? 0) === viewerInputs;
+      inputsSeen.set(agentId, viewerInputs);
+      if (!isSame) ringAfter(agentId, ENTER_SHOWS_MS);
+      return !isSame;
+    },
     async clear(agentId, line, seen) {
       const debt = owed.get(agentId);
       const mayWipe = debt !== undefined && debt.tries < CLEARS_MAX;

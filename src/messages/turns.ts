@@ -61,13 +61,17 @@ export function createTurns(deps: {
     }
   };
 
+  /** Typed into a turn that a person had just begun: the program keeps it for a turn of its own, which comes next. */
+  const isQueued = (row: MessageRow) =>
+    lines.transcriptAbout(row.agent_id, markerOf(row.message_id))?.isQueued === true;
+
   const dropGrace = (agentId: AgentId): boolean => {
     graces.get(agentId)?.cancel();
     return graces.delete(agentId);
   };
 
   const endGrace = (agentId: AgentId) => {
-    if (dropGrace(agentId)) closeSilent(agentId, () => true);
+    if (dropGrace(agentId)) closeSilent(agentId, (row) => !isQueued(row));
   };
 
   return {
@@ -91,7 +95,7 @@ export function createTurns(deps: {
       graces.set(agentId, clock.after(TURN_GRACE_MS, judge));
     },
     finish(agentId, how) {
-      for (const row of mailbox.inState(agentId, "delivered")) end(row, how);
+      for (const row of mailbox.inState(agentId, "delivered")) if (!isQueued(row)) end(row, how);
     },
     detach() {
       for (const timer of graces.values()) timer.cancel();

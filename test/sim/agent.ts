@@ -252,12 +252,16 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
         return await rest();
       }
       if (answer !== null && isMerged(prompt)) {
-        sim.violate("the gate lets no message pass that a person's words ran into", `${me}: ${JSON.stringify(prompt.slice(0, 80))}`);
+        sim.violate(
+          "the gate lets no message pass that a person's words ran into",
+          `${me}: ${JSON.stringify(prompt.slice(0, 80))}`,
+        );
       }
     } catch (error) {
       if (!(error instanceof Interrupted)) throw error;
       box.putBack(prompt);
-      personal = true;
+      draftSinceMs = now();
+      personal = isMerged(prompt) || !prompt.includes("[signalbox ");
       return await rest();
     }
     box.restoreStash();
@@ -341,7 +345,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       if (turn?.isTouched === false && via === "box" && queue.length === 0) {
         box.putBack(prompt);
         draftSinceMs = now();
-        personal = true; // A person's Escape, or the operator's, brought it back; a person decides what becomes of it.
+        personal = isMerged(prompt) || !prompt.includes("[signalbox ");
       }
     }
     return takeQueue();
@@ -439,7 +443,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   const judgeKeys = (from: Source, lookedAtMs: number) => {
     if (from.is === "person" || from.is === "unknown") return;
     const since = (what: string, sinceMs: number, detail: string) => {
-      if (sinceMs > lookedAtMs) sim.count(`race: ${what}`);
+      if (sinceMs >= lookedAtMs) sim.count(`race: ${what}`);
       else sim.violate(what, detail);
     };
     if (dialog !== null) {
@@ -462,7 +466,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       return since("nothing is typed while an agent starts", phaseSinceMs, `${from.is} into ${me}`);
     if (from.is === "submit" && phase === "busy") {
       // The session file follows the Enter by 30-78 ms: before, nobody can know.
-      since("nothing is typed while an agent works", Math.max(phaseSinceMs, busyShownMs + FILE_READ_MS), me);
+      const isKnown = busyShownMs >= phaseSinceMs;
+      since("nothing is typed while an agent works", isKnown ? busyShownMs + FILE_READ_MS : now(), me);
     }
     if (from.is === "submit" && box.draft() !== "") {
       since("nothing is typed behind a draft", draftSinceMs, `${me}: ${JSON.stringify(box.draft().slice(0, 40))}`);

@@ -76,7 +76,8 @@ export async function runSeed(seed: number): Promise<Verdict> {
       if (event === "agent.state") agentStates.add(String(fields.state));
       if (event !== "message.state" || fields.state !== "processed") return;
       const busy = [...programs.values()].find((one) => !one.owner.isDead && one.isCarrying(String(fields.message)));
-      if (busy !== undefined) sim.violate("a message is processed when its own turn has ended", `${fields.message} in ${busy.pid}`);
+      if (busy !== undefined)
+        sim.violate("a message is processed when its own turn has ended", `${fields.message} in ${busy.pid}`);
     },
   });
   brokeNow = (error) => daemon.life().broke(error);

@@ -19,8 +19,9 @@ export function readTranscript(text: string, marker: string): TranscriptReading 
   const at = lines.findLastIndex(
     (line) => (line.is === "prompt" || line.is === "queued") && line.text.includes(marker),
   );
-  const reading: TranscriptReading = { hasMarker: at >= 0, interrupted: false, apiError: null, reply: null };
-  if (at < 0) return reading;
+  const isQueued = lines[at]?.is === "queued";
+  const reading: TranscriptReading = { hasMarker: at >= 0, isQueued, interrupted: false, apiError: null, reply: null };
+  if (at < 0 || isQueued) return reading; // What follows a queued prompt belongs to the turn before.
   for (const line of lines.slice(at + 1)) {
     if (line.is === "prompt") break; // The next turn, which is not this message's.
     if (line.is === "interrupt") return { ...reading, interrupted: true };
