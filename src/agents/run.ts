@@ -10,6 +10,7 @@ import { agreeingOption, isSameDialog } from "./dialogs.ts";
 import type { AgentKind, DialogSeen, RegistryEntry, ScreenReading, Signal } from "./kind.ts";
 import type { OpenRequest, RunFacts } from "./lifecycle.ts";
 import type { AgentRow } from "./registry.ts";
+import { isUsageLimit, limitedUntil } from "./usage-limit.ts";
 
 /** At start-up the session file says `idle` for 20-25 ms before an upsell dialog opens (measured): believe it after this. */
 const SETTLE_MS = 250;
@@ -33,11 +34,8 @@ const NAMELESS_MS = 1_000;
 
 /** No hook tells of API retries: while a turn runs, its transcript is asked this often (a tail of it, some 100 KB a read). */
 const API_LOOK_MS = 3_000;
-/** After a usage limit the next message would only burn an attempt; try again after a minute, then ever more rarely. */
-const LIMIT_PAUSE_MS = 60_000;
-const LIMIT_PAUSE_MAX_MS = 15 * 60_000;
-/** StopFailure kinds that mean: not now, and not because of what was asked (R, facts of 2.1.330). */
-const LIMIT_KINDS = /^(rate_limit|billing_error|usage_limit)/;
+/** A reason is a sentence, not a page. */
+const LIMIT_WORDS_MAX = 200;
 
 export interface HeldRequest extends OpenRequest {
   /** Answers the hook that waits; absent when only keys can answer. */
@@ -93,6 +91,8 @@ export interface RunOptions {
   log: Log;
   /** What the model's API answers in the running turn, in words, while it fails. */
   apiTrouble: () => string | null;
+  /** Reads the session file at once, in case the news of its last change was lost. */
+  readFile: () => void;
   /** The derived state may have changed. */
   changed: () => void;
   /** The program is in another conversation now. */
@@ -267,12 +267,13 @@ export function createRun(options: RunOptions): Run {
   };
 
   /** Holds the queue after a usage limit; the message that met it has its verdict, those behind it keep their attempts. */
-  const limited = (error: string) => {
-    const pauseMs = Math.min(LIMIT_PAUSE_MS * 2 ** limitsInARow, LIMIT_PAUSE_MAX_MS);
+  const limited = (error: string, words: string | null) => {
+    const now = clock.now();
+    const untilMs = limitedUntil(now, words, limitsInARow);
     limitsInARow += 1;
-    facts.limitedUntilMs = clock.now() + pauseMs;
-    facts.apiTrouble = error;
-    later(pauseMs + 1, () => {
+    facts.limitedUntilMs = untilMs;
+    facts.apiTrouble = words === null ? error : `${error}: ${words.slice(0, LIMIT_WORDS_MAX)}`;
+    later(untilMs - now + 1, () => {
       facts.limitedUntilMs = null;
       facts.apiTrouble = null;
       changed();
@@ -285,6 +286,7 @@ export function createRun(options: RunOptions): Run {
     promptsHeard += 1;
     const heard = promptsHeard;
     later(HOOK_BELIEVED_MS, () => {
+      options.readFile();
       // A later prompt has its own time to be believed.
       if (heard !== promptsHeard || facts.hookSays === null || facts.file?.status !== "idle") return;
       facts.hookSays = null;
@@ -350,7 +352,7 @@ export function createRun(options: RunOptions): Run {
     signal(signal) {
       if (signal.is === "prompt_submitted") hookWorking();
       if (signal.is === "turn_ended") limitsInARow = 0;
-      if (signal.is === "turn_failed" && LIMIT_KINDS.test(signal.error)) limited(signal.error);
+      if (signal.is === "turn_failed" && isUsageLimit(signal.error)) limited(signal.error, signal.reply);
       if (signal.is === "tool_ended" || signal.is === "turn_ended" || signal.is === "turn_failed") {
         dropRequests((request) => request.via === "hook");
       }
