@@ -59,7 +59,7 @@ export function readRequest(raw: {
     newUserText: fresh
       .filter(({ role }) => role === "user")
       .flatMap(({ content }) => textsOf(content))
-      .filter((text) => !text.trimStart().startsWith("<system-reminder>"))
+      .filter((text) => !isReminder(text))
       .join("\n"),
     toolResults: fresh
       .flatMap(({ content }) => blocksOf(content))
@@ -67,6 +67,11 @@ export function readRequest(raw: {
       .map((block) => textsOf(block.content).join("\n")),
     outcome: null,
   };
+}
+
+/** The program's own notes. What a hook has added travels in the same wrapping, but its words are somebody's. */
+function isReminder(text: string): boolean {
+  return text.trimStart().startsWith("<system-reminder>") && !text.includes("hook additional context: ");
 }
 
 function kindOf(method: string, path: string, body: Record<string, unknown>): RequestKind {

@@ -147,7 +147,8 @@ export const answers = {
   // Newer versions put the blocked prompt back into the box as a draft. `continue: false` would leave the box empty, but
   // keeps the prompt in the conversation: the model reads it with its next turn (measured).
   blockPrompt: (reason: string): unknown => ({ decision: "block", reason }),
-  handOver: (text: string): unknown => ({ decision: "block", reason: text }),
+  // Not `decision: "block"`: 2.1.330 then shows its reason to the model twice, and calls it an error on the screen.
+  handOver: (text: string): unknown => ({ hookSpecificOutput: { hookEventName: "Stop", additionalContext: text } }),
   note: (text: string): unknown => ({
     hookSpecificOutput: { hookEventName: "PostToolUse", additionalContext: text },
   }),

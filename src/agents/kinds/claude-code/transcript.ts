@@ -78,8 +78,15 @@ interface Line {
   isApiErrorMessage?: boolean;
   operation?: string;
   content?: unknown;
-  attachment?: { type?: string; prompt?: unknown };
+  attachment?: Attachment;
   message?: { content?: unknown };
+}
+
+interface Attachment {
+  type?: string;
+  prompt?: unknown;
+  content?: unknown;
+  hookEvent?: string;
 }
 
 interface Part {
@@ -120,12 +127,18 @@ function readLine(line: Line): Entry[] {
       return line.operation === "popAll" ? [{ is: "taken_back", text }] : [];
     }
     case "attachment":
-      // A queued prompt that joined the running turn between two tool calls.
-      if (line.attachment?.type !== "queued_command") return [];
-      return [{ is: "joined", text: plainText(line.attachment.prompt) }];
+      return readAttachment(line.attachment ?? {});
     default:
       return [];
   }
+}
+
+/** What came in beside the prompts: a queued prompt that joined the running turn between two tool calls, and what our
+ *  answers to hooks added. The one to a turn's end begins the next turn. */
+function readAttachment({ type, prompt, content, hookEvent }: Attachment): Entry[] {
+  if (type === "queued_command") return [{ is: "joined", text: plainText(prompt) }];
+  if (type !== "hook_additional_context" || !Array.isArray(content)) return [];
+  return [{ is: hookEvent === "Stop" ? "prompt" : "joined", text: content.map(String).join("\n") }];
 }
 
 /** The texts of a prompt belong together; tool results and the interruption note come as user lines too. */

@@ -1,7 +1,15 @@
 // The oracle itself, checked from outside: what it calls a delivery, and that a script answers as written.
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { cut, fail, gate, type ScriptedModel, say, startScriptedModel, useTool } from "./index.ts";
+import {
+  cut,
+  fail,
+  gate,
+  type ScriptedModel,
+  say,
+  startScriptedModel,
+  useTool,
+} from "../support/scripted-model/index.ts";
 
 const SYSTEM = [{ type: "text", text: "You are Claude Code, Anthropic's official CLI for Claude." }];
 const TOOLS = [{ name: "Bash" }, { name: "Read" }];
