@@ -63,6 +63,7 @@ export async function startDaemon(
     undo.push(() => lock.release());
     const log = openLog({ logDir: config.logDir, toStderr: config.isForeground });
     undo.push(() => log.flush());
+    undo.push(surviveSurprises(log));
     const storage = await openStorage({
       stateDir,
       keyFile: config.keyFile,
@@ -178,6 +179,21 @@ export async function runDaemon(config: Config, env: Readonly<Record<string, str
   });
   await Promise.race([daemon.asked, signalled]);
   await daemon.stop();
+}
+
+/** An error that nobody caught is a defect, told loudly in the log; but everything that counts is on disk after each step, and
+ *  a daemon that lives on serves better than one that every client must start again. */
+function surviveSurprises(log: DaemonLog): () => void {
+  const hear = (error: unknown) => {
+    const stack = error instanceof Error ? error.stack : String(error);
+    log.error("daemon.surprise", { stack });
+  };
+  process.on("uncaughtException", hear);
+  process.on("unhandledRejection", hear);
+  return () => {
+    process.off("uncaughtException", hear);
+    process.off("unhandledRejection", hear);
+  };
 }
 
 /** Two that start in the same instant can both miss the lock; a few tries with a jitter of their own settle it. */
