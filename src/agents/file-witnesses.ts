@@ -12,8 +12,9 @@ export interface FileWitnesses {
   watch(kind: AgentKind): void;
   /** Tells a new run what its file says already. */
   tell(run: Run): void;
-  /** Reads the kind's files at once: events can be lost, and whoever is about to type wants the file as it is. */
-  refresh(kind: AgentKind): void;
+  /** Reads the run's file at once: events can be lost, and whoever is about to type wants the file as it is. Only that one,
+   *  because this happens once per message, and a house may have hundreds of agents. */
+  refresh(run: Run): void;
   close(): void;
 }
 
@@ -44,7 +45,7 @@ export function createFileWitnesses(
         for (const entry of file.entries()) if (speaksOf(run, entry)) run.fileChanged(entry, false);
       }
     },
-    refresh: (kind) => files.get(kind.registryDir(agentEnv))?.refresh(),
+    refresh: (run) => files.get(run.kind.registryDir(agentEnv))?.refresh(run.facts.file?.pid ?? run.terminal.pid),
     close() {
       for (const file of files.values()) file.close();
     },

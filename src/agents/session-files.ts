@@ -13,8 +13,8 @@ const SWEEP_MS = 5_000;
 export interface SessionFiles {
   /** Everything the directory says now, dead processes' leftovers included. */
   entries(): readonly RegistryEntry[];
-  /** Reads the directory again at once. */
-  refresh(): void;
+  /** Reads the files of one process again at once; of a process not known yet, the whole directory. */
+  refresh(pid: number): void;
   close(): void;
 }
 
@@ -72,7 +72,11 @@ export function watchSessionFiles(options: {
 
   return {
     entries: () => [...known.values()].map((one) => one.entry),
-    refresh: sweep,
+    refresh(pid) {
+      const names = [...known].filter(([, { entry }]) => entry.pid === pid).map(([name]) => name);
+      if (names.length === 0) sweep();
+      for (const name of names) readOne(name);
+    },
     close() {
       watcher.close();
       timer.cancel();

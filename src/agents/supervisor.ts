@@ -146,6 +146,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       ids: deps.ids,
       log,
       apiTrouble: () => transcripts.apiTrouble(agentId),
+      readFile: () => witnesses.refresh(run),
       changed: () => changed(agentId),
       conversationChanged: (id) => record(agentId, () => registry.patchAgent(agentId, { conversation_id: id })),
       exited: (exit) => ended(run, exit),
@@ -320,7 +321,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       const { kind, terminal, conversationId } = run;
       const look = () => {
         // File events can be lost; whoever is about to type wants the file as it is.
-        witnesses.refresh(kind);
+        witnesses.refresh(run);
         return run.look();
       };
       const isLimited = run.facts.limitedUntilMs !== null;

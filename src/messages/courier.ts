@@ -118,7 +118,7 @@ export function createCourier(deps: {
 
   const deliverNext = async (agentId: AgentId): Promise<void> => {
     const before = lines.line(agentId);
-    if (before === null || before.state !== "ready" || isDetached) return;
+    if (before === null || before.state !== "ready" || isDetached || box.isRedrawing(agentId)) return;
     const { reading, viewerInputs } = await before.look();
     // From here to the lease nothing awaits: the line that was looked at is the line that is used.
     const line = lines.line(agentId);

@@ -66,8 +66,8 @@ export function messageIdIn(prompt: string): MessageId | null {
  *  before the header and after the letter's end count; where the end cannot be recognised, nothing is claimed. */
 export function wordsAround(prompt: string, letter: string, id: MessageId): { before: string; after: string } {
   const plain = prompt.replace(PASTE_TAGS, "");
-  const start = plain.indexOf(markerOf(id));
-  if (start < 0) return { before: "", after: "" };
+  const header = new RegExp(`(?<!\\\\)${escapePattern(markerOf(id))}`, "gu");
+  const starts = [...plain.matchAll(header)].map((match) => match.index);
   const tail = letter
     .replace(PASTE_TAGS, "")
     .trimEnd()
@@ -76,9 +76,13 @@ export function wordsAround(prompt: string, letter: string, id: MessageId): { be
     .filter((word) => word !== "");
   // In a look-ahead, because in a repetitive body the last match may overlap the one before it.
   const pattern = new RegExp(`(?=(${tail.map(escapePattern).join("\\s*")}))`, "gu");
-  const ends = [...plain.slice(start).matchAll(pattern)].map((match) => start + match.index + (match[1] ?? "").length);
-  const end = ends.at(-1) ?? plain.length;
-  return { before: plain.slice(0, start).trim(), after: plain.slice(end).trim() };
+  const restOf = (copy: string): string => {
+    const ends = [...copy.matchAll(pattern)].map((match) => match.index + (match[1] ?? "").length);
+    return copy.slice(ends.at(-1) ?? copy.length).trim();
+  };
+  // More than one copy: a leftover stood in the box and was typed again. Words between the copies are a person's as well.
+  const rests = starts.map((start, copy) => restOf(plain.slice(start, starts[copy + 1])));
+  return { before: plain.slice(0, starts[0] ?? 0).trim(), after: rests.filter((rest) => rest !== "").join(" ") };
 }
 
 /** Claude Code wraps long pastes in these (measured on 2.1.330). */

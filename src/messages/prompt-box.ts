@@ -23,6 +23,9 @@ interface Seen {
 }
 
 export interface PromptBox {
+  /** True for a moment after something was typed into the box or a prompt was sent back to it: no look is to be believed. Asks
+   *  to be rung again when it is over. */
+  isRedrawing(agentId: AgentId): boolean;
   /** True when a person pressed keys since the last look: their Enter may have begun a turn that nothing shows yet. Asks to be
    *  rung again when it would show. */
   wasJustTouched(agentId: AgentId, viewerInputs: number): boolean;
@@ -42,8 +45,15 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
   const owed = new Map<AgentId, { words: string; tries: number }>();
   const inputsSeen = new Map<AgentId, number>();
   const drafts = new Map<AgentId, Seen & { sinceMs: number }>();
+  const redrawnAtMs = new Map<AgentId, number>();
 
   const ringAfter = (agentId: AgentId, delayMs: number) => void clock.after(delayMs, () => deps.ring(agentId));
+
+  /** What is on the screen is about to change; until then it must not be believed, whoever rings meanwhile. */
+  const awaitRedraw = (agentId: AgentId) => {
+    redrawnAtMs.set(agentId, clock.monotonicMs() + REDRAW_MS);
+    ringAfter(agentId, REDRAW_MS);
+  };
 
   /** One clearLine deletes one line; too many do nothing. */
   const wipe = (line: Line, { draft, viewerInputs }: Seen) =>
@@ -60,6 +70,11 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
   };
 
   return {
+    isRedrawing(agentId) {
+      const leftMs = (redrawnAtMs.get(agentId) ?? 0) - clock.monotonicMs();
+      if (leftMs > 0) ringAfter(agentId, leftMs + 1); // a timer may come a moment early
+      return leftMs > 0;
+    },
     wasJustTouched(agentId, viewerInputs) {
       const isSame = (inputsSeen.get(agentId) ?? 0) === viewerInputs;
       inputsSeen.set(agentId, viewerInputs);
@@ -73,7 +88,7 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
       else owed.delete(agentId);
       if (mayWipe || isLeftover(agentId, line, seen)) {
         await wipe(line, seen);
-        return ringAfter(agentId, REDRAW_MS);
+        return awaitRedraw(agentId);
       }
       const before = drafts.get(agentId);
       const isSame = before?.draft === seen.draft && before.viewerInputs === seen.viewerInputs;
@@ -83,7 +98,7 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
       const quietMs = isSame ? clock.monotonicMs() - before.sinceMs : 0;
       if (quietMs < DRAFT_QUIET_MS) return ringAfter(agentId, DRAFT_QUIET_MS - quietMs + 1);
       await line.terminal.write(stash, { ifViewerInputs: seen.viewerInputs });
-      ringAfter(agentId, REDRAW_MS);
+      awaitRedraw(agentId);
     },
     async restore(agentId, line, viewerInputs) {
       drafts.delete(agentId);
@@ -91,12 +106,12 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
       if (debt === undefined) return false;
       owed.delete(agentId);
       await line.terminal.write(line.kind.draftKeys(sanitise(debt.words)), { ifViewerInputs: viewerInputs });
-      ringAfter(agentId, REDRAW_MS);
+      awaitRedraw(agentId);
       return true;
     },
     owe(agentId, words) {
       owed.set(agentId, { words, tries: 0 });
-      ringAfter(agentId, REDRAW_MS);
+      awaitRedraw(agentId);
     },
     typed: (agentId, last) => void lastTyped.set(agentId, last),
   };

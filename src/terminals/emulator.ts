@@ -60,10 +60,19 @@ export function createEmulator(options: EmulatorOptions): Emulator {
   });
   terminal.onData((bytes) => options.answer(bytes));
 
-  const write = options.synchronous ? writeSynchronously(terminal) : terminal.write.bind(terminal);
+  const take = options.synchronous ? writeSynchronously(terminal) : terminal.write.bind(terminal);
+  let unparsedWrites = 0;
+  const write: Emulator["write"] = (data, parsed) => {
+    unparsedWrites += 1;
+    take(data, () => {
+      unparsedWrites -= 1;
+      parsed?.();
+    });
+  };
   return {
     write,
-    whenParsed: (run) => write(new Uint8Array(0), run),
+    // The emulator parses behind a timer: where nothing is left to parse, a millisecond of every look would pass for nothing.
+    whenParsed: (run) => (unparsedWrites === 0 ? queueMicrotask(run) : write(new Uint8Array(0), run)),
     resize: ({ cols, rows }) => terminal.resize(cols, rows),
     screen: (counts) => readScreen(terminal, { ...counts, title, cursorVisible: privateModes.has(CURSOR_MODE) }),
     isMidFrame: () => terminal.modes.synchronizedOutputMode,
