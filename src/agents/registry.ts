@@ -80,6 +80,8 @@ export interface Registry {
   removeSession(id: SessionId, now: number): void;
   addAgent(row: NewAgent, now: number): AgentRow;
   agent(id: string): AgentRow | undefined;
+  /** A deleted one too: a message may still be judged by what its transcript says. */
+  anyAgent(id: AgentId): AgentRow | undefined;
   agents(sessionId?: SessionId): AgentRow[];
   agentByHookSecretHash(hash: string): AgentRow | undefined;
   patchAgent(id: AgentId, patch: AgentPatch): void;
@@ -105,6 +107,7 @@ export function createRegistry(db: Database): Registry {
       );
       return { ...row, created_at: now };
     },
+    anyAgent: (id) => db.get<AgentRow>("SELECT * FROM agents WHERE agent_id = ?", [id]),
     anySession: (id) => db.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ?", [id]),
     leftovers: () =>
       db.all<AgentRow>(

@@ -62,7 +62,7 @@ export interface Supervisor {
   answer(agentId: AgentId, requestId: string, decision: Decision): Promise<void>;
   interrupt(agentId: AgentId): Promise<void>;
   /** What the agent's transcript says about one message; null when there is no transcript to read. */
-  transcriptAbout(agentId: AgentId, marker: string): TranscriptReading | null;
+  transcriptAbout(agentId: AgentId, marker: string, leasedTo: ConversationId | null): TranscriptReading | null;
   transcriptText(agentId: AgentId, lines: number): string | null;
   /** Ends the session's terminal host; its agents must be stopped before. */
   closeHost(row: { session_id: SessionId; terminal: BackendName }): Promise<void>;
@@ -214,9 +214,12 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   };
 
   const restart = (agentId: AgentId) => {
-    start(agentId).catch((error) =>
-      log.warn("agent.restart_failed", { agent: agentId, code: asSignalboxError(error).code }),
-    );
+    start(agentId).catch((error) => {
+      const { code } = asSignalboxError(error);
+      log.warn("agent.restart_failed", { agent: agentId, code });
+      // Not even the failure could be written down, so nobody has been told to do something about it.
+      if (code === "storage_error") clock.after(RECORD_AGAIN_MS, () => isDetached || restart(agentId));
+    });
   };
 
   const start = (agentId: AgentId): Promise<void> =>
@@ -253,6 +256,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     if (row.terminal_ref === null) return restart(row.agent_id);
     const found = await backendOf(sessionOf(row).terminal).adopt(row.session_id, row.terminal_ref);
     if (found.is === "found") {
+      // The daemon before may have died between the start and writing this down; the next start waits for that pid to go.
+      if (row.pid !== found.terminal.pid) registry.patchAgent(row.agent_id, { pid: found.terminal.pid });
       attachRun(row, found.terminal, true);
       return;
     }

@@ -11,7 +11,7 @@ import type { Log } from "../kernel/log.ts";
 import type { Serial } from "../kernel/serial.ts";
 import type { Database } from "../storage/database.ts";
 import { resolveLate, type Step } from "./delivery.ts";
-import { isWhole, letterOf, markerOf } from "./envelope.ts";
+import { isOurs, isWhole, letterOf, markerOf } from "./envelope.ts";
 import { createGate, type GateAnswer } from "./gate.ts";
 import { createLedger } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
@@ -23,6 +23,8 @@ import { createTurns } from "./turns.ts";
 const CONFIRM_MS = 2_000;
 /** A delivery that broke off (a terminal that cannot be asked, a full disk) is tried again after this. */
 const TRY_AGAIN_MS = 1_000;
+/** A program that has not read its keys for this long hangs, and will need a person rather than more keys. */
+const KEYS_HELD_MS = 30_000;
 /** Expiry is in wall time, so look again within the hour even when the clock was set back. */
 const EXPIRY_LOOK_MAX_MS = 3_600_000;
 
@@ -37,7 +39,7 @@ export interface Courier {
   /** A letter for a turn that has just ended or for one that runs (urgent ones only), leased to that channel; null when there
    *  is none for it. The caller puts it into the hook's answer at once. */
   offer(agentId: AgentId, channel: HookChannel): string | null;
-  /** The model went on after an answer that carried a letter: it has it. */
+  /** The agent's turn goes on after an answer that may have carried a letter: looks whether it has arrived. */
   heard(agentId: AgentId, channel: HookChannel): void;
   /** The running turn ended by itself with this last text. */
   turnEnded(agentId: AgentId, reply: string | null): void;
@@ -67,6 +69,7 @@ export function createCourier(deps: {
   const deadlines = new Map<MessageId, Timer>();
   /** Human key counts at the time of our keys: the box is ours only while the count stands still. */
   const keysAtWrite = new Map<MessageId, number>();
+  const keysHeldUntil = new Map<MessageId, number>();
   const pumping = new Set<AgentId>();
   const rungMeanwhile = new Set<AgentId>();
   let expiryTimer: Timer | null = null;
@@ -77,6 +80,7 @@ export function createCourier(deps: {
     deadlines.get(row.message_id)?.cancel();
     deadlines.delete(row.message_id);
     keysAtWrite.delete(row.message_id);
+    keysHeldUntil.delete(row.message_id);
   });
 
   const ring = (agentId: AgentId) => {
@@ -143,7 +147,8 @@ export function createCourier(deps: {
     const message = mailbox.next(agentId);
     if (isDetached || line === null || message === undefined || mailbox.inState(agentId, "sending").length > 0) return;
     if (line.peer === null || !goesByPeer(line, message)) return;
-    const lease = { sent_at: clock.now(), attempts: message.attempts + 1, generation: line.generation };
+    const { generation, conversationId: conversation_id } = line;
+    const lease = { sent_at: clock.now(), attempts: message.attempts + 1, generation, conversation_id };
     if (!ledger.move(message, "sending", { ...lease, channel: "peer" })) return;
     arm(message);
     try {
@@ -160,6 +165,7 @@ export function createCourier(deps: {
       channel: "prompt",
       attempts: message.attempts + 1,
       generation: line.generation,
+      conversation_id: line.conversationId,
     });
     if (!leased) return;
     keysAtWrite.set(message.message_id, viewerInputs);
@@ -171,6 +177,8 @@ export function createCourier(deps: {
       const code = error instanceof SignalboxError ? error.code : null;
       // `conflict`: a person typed in between and nothing was written. Anything else may have been written in part.
       if (code === "conflict") ledger.move(message, "queued", { attempts: message.attempts, channel: null });
+      // The terminal holds the keys until the program reads again: typed once more, they would arrive twice.
+      if (code === "timeout") keysHeldUntil.set(message.message_id, clock.monotonicMs() + KEYS_HELD_MS);
       log.info("courier.write_refused", { message: message.message_id, code });
     }
   };
@@ -199,7 +207,7 @@ export function createCourier(deps: {
     const line = lines.line(agentId);
     const isSameProcess = line !== null && line.generation === row.generation;
     if (isSameProcess && sighting !== null && !keysAtWrite.has(id)) recogniseBox(row, line, sighting);
-    const transcript = lines.transcriptAbout(agentId, markerOf(id));
+    const transcript = lines.transcriptAbout(agentId, markerOf(id), row.conversation_id);
     const step = resolveLate({
       attempts: row.attempts,
       transcript,
@@ -209,12 +217,17 @@ export function createCourier(deps: {
             state: line.state === "ready" ? "ready" : "busy",
             // What went into a hook's answer was never in the box, whatever stands there.
             promptBox: row.channel === "prompt" ? (sighting?.reading.promptBox ?? "absent") : "empty",
-            keysByPerson: keysAtWrite.get(id) !== sighting?.viewerInputs,
+            // Keys that nobody counts (a person in the same tmux) show in what stands there.
+            keysByPerson:
+              keysAtWrite.get(id) !== sighting?.viewerInputs ||
+              !isOurs(sighting?.reading.draft ?? "", line.kind.typed(letterOf(row)), true),
           }
         : null,
     });
-    log.info("message.late", { message: id, step: step.do });
-    await carryOut(row, step, line);
+    const areKeysHeld = isSameProcess && (keysHeldUntil.get(id) ?? 0) > clock.monotonicMs();
+    const next: Step = areKeysHeld && step.do !== "confirm" ? { do: "wait" } : step;
+    log.info("message.late", { message: id, step: next.do });
+    await carryOut(row, next, line);
   };
 
   /** The daemon that typed it has died and its count of human keys with it: the letter itself tells that the box is ours. */
@@ -237,6 +250,14 @@ export function createCourier(deps: {
           ifViewerInputs: keysAtWrite.get(row.message_id) ?? -1,
         });
       case "return":
+        // Nobody is left to return it to.
+        if (lines.stateOf(row.agent_id) === null) {
+          return void ledger.move(
+            row,
+            "failed",
+            verdict(now, "agent_deleted", "the agent was deleted before taking it"),
+          );
+        }
         ledger.move(row, "queued", { channel: null });
         return ring(row.agent_id);
       case "fail":
@@ -281,7 +302,8 @@ export function createCourier(deps: {
       const message = mailbox.next(agentId);
       if (line === null || message === undefined || mailbox.inState(agentId, "sending").length > 0) return null;
       if (!suits(message, channel)) return null;
-      const lease = { sent_at: clock.now(), channel, attempts: message.attempts + 1, generation: line.generation };
+      const { generation, conversationId: conversation_id } = line;
+      const lease = { sent_at: clock.now(), channel, attempts: message.attempts + 1, generation, conversation_id };
       if (!ledger.move(message, "sending", lease)) return null;
       arm(message);
       return letterOf(message);
@@ -289,7 +311,10 @@ export function createCourier(deps: {
     heard(agentId, channel) {
       const sending = mailbox.inState(agentId, "sending")[0];
       if (sending?.channel !== channel) return;
-      ledger.move(sending, "delivered", { delivered_at: clock.now(), evidence: "next hook of the turn" });
+      // That the turn goes on does not say that our answer was heard: the transcript does, a moment later than the hook.
+      const transcript = lines.transcriptAbout(agentId, markerOf(sending.message_id), sending.conversation_id);
+      if (transcript?.hasMarker !== true) return;
+      ledger.move(sending, "delivered", { delivered_at: clock.now(), evidence: "transcript" });
     },
     turnEnded: (agentId, reply) => turns.finish(agentId, { reply, failure: null }),
     turnFailed: (agentId, message) => turns.finish(agentId, { reply: null, failure: { code: "api_error", message } }),

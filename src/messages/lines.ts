@@ -3,7 +3,7 @@
 import type { TranscriptReading } from "../agents/kind.ts";
 import type { AgentState } from "../agents/lifecycle.ts";
 import type { Line } from "../agents/supervisor.ts";
-import type { AgentId } from "../kernel/ids.ts";
+import type { AgentId, ConversationId } from "../kernel/ids.ts";
 
 export interface Lines {
   /** The running process's line; null while none runs. */
@@ -11,5 +11,5 @@ export interface Lines {
   /** null: there is no such agent. */
   stateOf(agentId: AgentId): AgentState | null;
   /** null: there is no transcript that could be read. */
-  transcriptAbout(agentId: AgentId, marker: string): TranscriptReading | null;
+  transcriptAbout(agentId: AgentId, marker: string, leasedTo: ConversationId | null): TranscriptReading | null;
 }

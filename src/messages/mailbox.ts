@@ -2,7 +2,7 @@
 // which refuses what delivery.ts does not list; callers hold the transaction. This file holds the SQL and nothing else.
 
 import { assert } from "../kernel/errors.ts";
-import type { AgentId, MessageId } from "../kernel/ids.ts";
+import type { AgentId, ConversationId, MessageId } from "../kernel/ids.ts";
 import type { Database } from "../storage/database.ts";
 import { MESSAGE_MOVES, type MessageState } from "./delivery.ts";
 
@@ -32,6 +32,8 @@ export interface MessageRow {
   attempts: number;
   /** The generation of the process it was leased to. */
   generation: number | null;
+  /** The conversation that process was in. */
+  conversation_id: ConversationId | null;
   reply: string | null;
   failure_code: string | null;
   failure_message: string | null;
@@ -62,6 +64,7 @@ export type MessagePatch = Partial<
     | "evidence"
     | "attempts"
     | "generation"
+    | "conversation_id"
     | "reply"
     | "failure_code"
     | "failure_message"

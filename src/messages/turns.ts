@@ -54,16 +54,18 @@ export function createTurns(deps: {
     });
   };
 
+  const transcriptOf = (row: MessageRow) =>
+    lines.transcriptAbout(row.agent_id, markerOf(row.message_id), row.conversation_id);
+
   const closeSilent = (agentId: AgentId, which: (row: MessageRow) => boolean) => {
     const generation = lines.line(agentId)?.generation;
     for (const row of mailbox.inState(agentId, "delivered").filter(which)) {
-      end(row, silentEnd(row.generation !== generation, lines.transcriptAbout(agentId, markerOf(row.message_id))));
+      end(row, silentEnd(row.generation !== generation, transcriptOf(row)));
     }
   };
 
   /** Typed into a turn that a person had just begun: the program keeps it for a turn of its own, which comes next. */
-  const isQueued = (row: MessageRow) =>
-    lines.transcriptAbout(row.agent_id, markerOf(row.message_id))?.isQueued === true;
+  const isQueued = (row: MessageRow) => transcriptOf(row)?.isQueued === true;
 
   const dropGrace = (agentId: AgentId): boolean => {
     graces.get(agentId)?.cancel();

@@ -184,6 +184,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     timeoutMs: number | null,
     connection = new AbortController(),
   ) => {
+    if (phase === "over" && event !== "SessionEnd") return await new Promise<null>(() => {}); // It is leaving.
     connections.add(connection);
     const payload = { session_id: conversationId, cwd: spec.cwd, hook_event_name: event, ...fields };
     const answer = await world.postHook({ secret, payload, timeoutMs, connection });
@@ -376,7 +377,10 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     await unlessInterrupted(sleep(random.between(10, 1_000)));
     const answer = await unlessInterrupted(tell("PostToolUse", { tool_name: "Bash" }, 5_000));
     const context = (answer?.hookSpecificOutput as { additionalContext?: unknown } | undefined)?.additionalContext;
-    if (typeof context === "string") giveToModel(context, "context", "daemon");
+    if (typeof context === "string") {
+      const attachment = { type: "hook_additional_context", content: [context], hookEvent: "PostToolUse" };
+      write({ type: "attachment", attachment }, random.between(60, 100), giveToModel(context, "context", "daemon"));
+    }
   };
 
   /** The dialog on the screen and the hook that asks signalbox run at the same time; the first answer counts. */
@@ -670,7 +674,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     },
     offer,
     isCarrying: (messageId) =>
-      carried.includes(messageId) || queue.some(({ prompt }) => prompt.includes(`[signalbox ${messageId} from `)),
+      phase !== "over" &&
+      (carried.includes(messageId) || queue.some(({ prompt }) => prompt.includes(`[signalbox ${messageId} from `))),
     isWorking: () => phase === "busy" && dialog === null,
   };
 }

@@ -72,6 +72,7 @@ export function createDaemon(options: {
       version: "0.0.0-sim",
       pid: 1,
       outside: createOutside(sim, life, options.pidExists),
+      worktreesDir: "/sim/worktrees",
       agentEnv: { SIGNALBOX_SCRIPTED_HOME: SIM_HOME, HOME: SIM_HOME },
       hookHelper: ["/sim/node", "/sim/hook-helper"],
       hooksUrl: () => "http://sim/hooks",

@@ -68,6 +68,7 @@ export const migration0001 = {
       evidence TEXT,
       attempts INTEGER NOT NULL DEFAULT 0,
       generation INTEGER,
+      conversation_id TEXT,
       reply TEXT,
       failure_code TEXT,
       failure_message TEXT

@@ -24,6 +24,7 @@ describe("a prompt", () => {
     expect(agent.events("prompt")).toMatchObject([{ text: "hello there", via: "box", turn: 1 }]);
     expect(scripted.readTranscript(agent.transcript(), "hello")).toEqual({
       hasMarker: true,
+      isQueued: false,
       interrupted: false,
       apiError: null,
       reply: "ACK: hello there",

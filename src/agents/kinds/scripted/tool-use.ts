@@ -66,7 +66,8 @@ export async function runTool(
   if (permission.allow) {
     const response = result.structured ?? { text: result.text };
     const after = await unlessInterrupted(world, world.tell("PostToolUse", { ...fields, tool_response: response }));
-    noteContext(world.oracle, "PostToolUse", after);
+    const note = noteContext(world.oracle, "PostToolUse", after);
+    if (note !== null) world.transcript.hookContext("PostToolUse", note);
   }
   turn.inTool = false;
 }
@@ -137,10 +138,12 @@ async function decide(
   }
 }
 
-/** Text that a hook's answer wants the model to read. */
-export function noteContext(oracle: Oracle, via: string, answer: HookAnswer | null): void {
+/** Text that a hook's answer wants the model to read; null when there is none. */
+export function noteContext(oracle: Oracle, via: string, answer: HookAnswer | null): string | null {
   const context = specific(answer)?.additionalContext;
-  if (typeof context === "string") oracle({ event: "context", via, text: context });
+  if (typeof context !== "string") return null;
+  oracle({ event: "context", via, text: context });
+  return context;
 }
 
 function specific(answer: HookAnswer | null): Record<string, unknown> | null {

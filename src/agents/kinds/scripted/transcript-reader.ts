@@ -7,6 +7,7 @@ import { INTERRUPT_LINE, INTERRUPT_LINE_IN_TOOL } from "./words.ts";
 type Line =
   | { is: "prompt"; text: string }
   | { is: "queued"; text: string }
+  | { is: "joined"; text: string }
   | { is: "reply"; text: string }
   | { is: "tool"; text: string }
   | { is: "tool_result"; text: string }
@@ -17,7 +18,7 @@ type Line =
 export function readTranscript(text: string, marker: string): TranscriptReading {
   const lines = text.split("\n").flatMap(readLine);
   const at = lines.findLastIndex(
-    (line) => (line.is === "prompt" || line.is === "queued") && line.text.includes(marker),
+    (line) => (line.is === "prompt" || line.is === "queued" || line.is === "joined") && line.text.includes(marker),
   );
   const isQueued = lines[at]?.is === "queued";
   const reading: TranscriptReading = { hasMarker: at >= 0, isQueued, interrupted: false, apiError: null, reply: null };
@@ -43,6 +44,7 @@ export function renderTranscript(text: string, count: number): string {
 function renderLine(line: Line): string {
   switch (line.is) {
     case "prompt":
+    case "joined":
       return `> ${line.text}`;
     case "queued":
       return `(queued) ${line.text}`;
@@ -62,6 +64,7 @@ function renderLine(line: Line): string {
 interface RawLine {
   type?: string;
   operation?: string;
+  attachment?: { type?: string; content?: unknown };
   content?: unknown;
   status?: number;
   attempt?: number;
@@ -87,6 +90,10 @@ function readLine(json: string): Line[] {
   if (raw === null || typeof raw !== "object") return [];
   if (raw.type === "queue-operation") {
     return raw.operation === "enqueue" ? [{ is: "queued", text: String(raw.content) }] : [];
+  }
+  if (raw.type === "attachment") {
+    const { type, content } = raw.attachment ?? {};
+    return type === "hook_additional_context" ? [{ is: "joined", text: String(content) }] : [];
   }
   if (raw.type === "api-request") {
     return [{ is: "api_error", text: `${raw.status}, attempt ${raw.attempt}` }];

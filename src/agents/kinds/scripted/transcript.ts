@@ -22,6 +22,8 @@ export interface Transcript {
   toolUse(toolUseId: string, tool: string, input: unknown): void;
   toolResult(toolUseId: string, text: string, isError: boolean): void;
   queueOperation(operation: "enqueue" | "dequeue", content: string): void;
+  /** What a hook's answer added for the model. */
+  hookContext(event: string, text: string): void;
   interrupted(inTool: boolean): void;
 }
 
@@ -85,6 +87,12 @@ export function createTranscript(options: {
       turnLine("user", { message: { role: "user", content } });
     },
     queueOperation: (operation, content) => append({ type: "queue-operation", operation, content }),
+    hookContext(event, text) {
+      append({
+        type: "attachment",
+        attachment: { type: "hook_additional_context", content: [text], hookEvent: event },
+      });
+    },
     interrupted(inTool) {
       const text = inTool ? INTERRUPT_LINE_IN_TOOL : INTERRUPT_LINE;
       turnLine("user", { message: { role: "user", content: [{ type: "text", text }] } });
