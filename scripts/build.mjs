@@ -6,9 +6,6 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync }
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** False while the house is being built: what cannot be bundled yet is left out, loudly. */
-const IS_STRICT = false;
-
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
 
@@ -65,19 +62,10 @@ export async function build({ sourcemap = false } = {}) {
     }),
     ...Object.entries(PROGRAMS).map(([name, file]) => bundle({ ...options, ...esm, entryPoints: { [name]: file } })),
   ];
-  const results = IS_STRICT ? await Promise.all(bundles) : await whatCanBeBuilt(bundles);
-  const files = results.flatMap((result) => result.outputFiles);
+  const files = (await Promise.all(bundles)).flatMap((result) => result.outputFiles);
   for (const { path, contents } of files) replaceFile(path, contents);
   removeAllBut(new Set(files.map(({ path }) => path)));
   return files.map(({ path, contents }) => ({ name: relative(root, path), bytes: contents.length }));
-}
-
-async function whatCanBeBuilt(bundles) {
-  const settled = await Promise.allSettled(bundles);
-  const missing = settled.filter(({ status }) => status === "rejected").length;
-  if (missing > 0)
-    console.error(`\n!!! ${missing} of ${settled.length} bundles could not be built and are MISSING !!!\n`);
-  return settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
 }
 
 function replaceFile(path, contents) {
