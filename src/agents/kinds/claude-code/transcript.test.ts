@@ -77,6 +77,17 @@ describe("a transcript about one message", () => {
     expect(readTranscript(file(...lines), "M1")).toEqual(expected);
   });
 
+  it("goes by the times of its lines, which stand in no order", () => {
+    const at = (second: number) => ({ timestamp: `2026-11-22T22:00:0${second}.000Z` });
+    const lines = [
+      { ...assistant("done"), ...at(3) },
+      user("next", at(4)),
+      user("do M1", at(1)),
+      assistant("of next", at(5)),
+    ];
+    expect(readTranscript(file(...lines), "M1")).toEqual({ ...FOUND, reply: "done" });
+  });
+
   it("survives a torn last line and foreign lines", () => {
     expect(readTranscript(`null\n7\n${file(user("do M1"))}\n{"type":"assist`, "M1")).toEqual(FOUND);
   });

@@ -73,6 +73,8 @@ function render(entry: Entry): string {
 
 interface Line {
   type?: string;
+  /** ISO 8601 in UTC, so that the order of the words is the order of the times. */
+  timestamp?: string;
   isSidechain?: boolean;
   isMeta?: boolean;
   isApiErrorMessage?: boolean;
@@ -97,11 +99,13 @@ interface Part {
   content?: unknown;
 }
 
+/** In order of their timestamps: the program writes its lines side by side, and a reply may stand before its prompt. */
 function readEntries(text: string): Entry[] {
-  return text.split("\n").flatMap((json) => {
-    const line = parse(json);
-    return line === null || line.isSidechain === true ? [] : readLine(line);
-  });
+  const lines = text.split("\n").flatMap((json) => parse(json) ?? []);
+  return lines
+    .filter((line) => line.isSidechain !== true)
+    .sort((a, b) => (a.timestamp ?? "").localeCompare(b.timestamp ?? ""))
+    .flatMap(readLine);
 }
 
 function parse(json: string): Line | null {
