@@ -10,6 +10,7 @@ import { DEFAULT_SIZE, type Terminal, type TerminalBackend } from "../terminals/
 import type { AgentKind } from "./kind.ts";
 import type { Outside } from "./outside.ts";
 import type { AgentRow, Registry } from "./registry.ts";
+import type { Workplaces } from "./workplaces.ts";
 
 /** A claude whose terminal died takes up to 1.8 s to leave in the middle of a tool (measured); two writers on one
  *  conversation are possible, so the next process waits for the last one to be gone. */
@@ -20,6 +21,7 @@ export interface LaunchDeps {
   db: Database;
   registry: Registry;
   outside: Outside;
+  workplaces: Workplaces;
   clock: Clock;
   ids: Ids;
   /** The allowlisted environment every agent starts from. */
@@ -40,6 +42,7 @@ export async function launchAgent(
   const { db, registry, outside, agentEnv, ids } = deps;
   const executable = await outside.executables.find(kind);
   await untilGone(deps, row.pid);
+  await deps.workplaces.ensure(row.agent_id);
   const conversationId = row.conversation_id ?? ids.conversation();
   const hookSecret = ids.secret();
   const generation = row.generation + 1;

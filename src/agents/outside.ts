@@ -6,6 +6,7 @@ import type { Executables } from "./executables.ts";
 import { writeToPeerSocket } from "./peer-socket.ts";
 import { pidExists } from "./processes.ts";
 import { watchSessionFiles } from "./session-files.ts";
+import { createWorktrees, type Worktrees } from "./worktrees.ts";
 
 export interface Outside {
   executables: Executables;
@@ -18,9 +19,11 @@ export interface Outside {
   readTail(path: string, bytes: number): string | null;
   watchSessionFiles: typeof watchSessionFiles;
   writeToPeerSocket: typeof writeToPeerSocket;
+  worktrees: Worktrees;
 }
 
-export function realOutside(executables: Executables): Outside {
+/** `env` is the daemon's own environment. */
+export function realOutside(executables: Executables, env: Readonly<Record<string, string | undefined>>): Outside {
   return {
     executables,
     pidExists,
@@ -35,6 +38,7 @@ export function realOutside(executables: Executables): Outside {
     readTail,
     watchSessionFiles,
     writeToPeerSocket,
+    worktrees: createWorktrees(env),
   };
 }
 

@@ -4,12 +4,14 @@ import { z } from "zod";
 import { PERMISSION_MODES } from "../agents/kind.ts";
 import { AGENT_STATES, type AgentState } from "../agents/lifecycle.ts";
 import type { AgentRow } from "../agents/registry.ts";
+import { worktreePrompt } from "../agents/workplaces.ts";
+import type { Checkout } from "../agents/worktrees.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import type { AgentId } from "../kernel/ids.ts";
 import { adderSystemPrompt } from "../tasks/adder.ts";
-import { endAgents, refuseToLose, workAtRisk } from "./endings.ts";
+import { endAgents, refuseToLose, workAtRisk, worktreesAtRisk } from "./endings.ts";
 import { type Call, defineCommand } from "./execute.ts";
-import { agentId, force, idempotencyKey, nameField, sessionId, text, waitSeconds } from "./fields.ts";
+import { agentId, force, idempotencyKey, nameField, note, sessionId, text, waitSeconds } from "./fields.ts";
 import { requireAgent, requireSession, waitUntil } from "./house.ts";
 import { acceptMessage, bodyField } from "./messages.ts";
 import { renderStartedAgent, renderWaitingFor, startedAgentView, waitingForView } from "./views.ts";
@@ -54,12 +56,13 @@ export const createAgent = defineCommand({
   }),
   output: startedAgentView,
   async prepare({ house, principal }, input) {
-    requireSession(house, principal, input.session_id);
+    const session = requireSession(house, principal, input.session_id);
     const kind = house.kinds.get(input.kind);
     if (kind === undefined) throw new Error(`invariant broken: kind ${input.kind} is registered`);
     await house.executables.find(kind);
+    return session.workspace === "worktree" ? await house.workplaces.survey(session.root_path) : null;
   },
-  run(call, input) {
+  run(call, input, checkout: Checkout | null) {
     const { house, principal } = call;
     const session = requireSession(house, principal, input.session_id);
     if (house.registry.agents().length >= house.limits.maxAgents) {
@@ -81,18 +84,22 @@ export const createAgent = defineCommand({
     const opening = input.adder_plus
       ? adderSystemPrompt({ agentName: name, sessionName: session.name, specialization: input.specialization ?? null })
       : null;
+    const agent_id = house.ids.agent();
+    const place = checkout === null ? null : house.workplaces.plan({ agent_id, name }, checkout);
     const row = house.registry.addAgent(
       {
-        agent_id: house.ids.agent(),
+        agent_id,
         session_id: session.session_id,
         name,
         kind: input.kind,
         specialization: input.specialization ?? null,
         system_prompt:
-          [opening, input.system_prompt].filter((part) => part != null && part !== "").join("\n\n") || null,
+          [opening, place && worktreePrompt(place.branch), input.system_prompt]
+            .filter((part) => part != null && part !== "")
+            .join("\n\n") || null,
         model: input.model ?? null,
         permission_mode: input.permission_mode,
-        cwd: session.root_path,
+        cwd: place?.cwd ?? session.root_path,
         conversation_id: house.ids.conversation(),
       },
       house.clock.now(),
@@ -114,22 +121,26 @@ export const deleteAgent = defineCommand({
   title: "Delete an agent",
   description:
     "Ends the agent's process, closes its terminal and removes it. Messages still queued end as failed. Without force it is refused " +
-    "when a turn is running or messages are queued.",
+    "when a turn is running, messages are queued, or its worktree holds work that no other branch has. `note` tells what stays " +
+    "behind of a worktree.",
   level: "HIGH",
   effect: { readOnly: false, destructive: true, idempotent: false },
   waits: true,
   localOnly: false,
   input: z.strictObject({ agent_id: agentId, force }),
-  output: z.looseObject({ agent_id: z.string(), name: z.string(), deleted: z.boolean() }),
-  run(call, input) {
+  output: z.looseObject({ agent_id: z.string(), name: z.string(), deleted: z.boolean(), note }),
+  async prepare({ house, principal }, input) {
+    const row = requireAgent(house, principal, input.agent_id);
+    return input.force ? [] : await worktreesAtRisk(house, [row]);
+  },
+  run(call, input, worktreeLosses: string[]) {
     const row = requireAgent(call.house, call.principal, input.agent_id);
-    if (!input.force) refuseToLose(workAtRisk(call.house, row));
+    if (!input.force) refuseToLose([...workAtRisk(call.house, row), ...worktreeLosses]);
     const finish = endAgents(call, [row]);
     return {
       target: row.agent_id,
       answer: async () => {
-        await finish();
-        return { agent_id: row.agent_id, name: row.name, deleted: true };
+        return { agent_id: row.agent_id, name: row.name, deleted: true, ...(await finish()) };
       },
     };
   },
@@ -364,7 +375,8 @@ async function startOrUndo(call: Call, row: AgentRow): Promise<void> {
     await house.supervisor.start(row.agent_id);
   } catch (error) {
     // Nothing of a failed creation stays behind: the caller has an error and no agent.
-    house.db.transaction(() => endAgents(call, [row]));
+    const finish = house.db.transaction(() => endAgents(call, [row]));
+    await finish();
     throw error;
   }
 }

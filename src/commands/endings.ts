@@ -26,8 +26,14 @@ export function refuseToLose(losses: readonly string[]): void {
   );
 }
 
-/** Marks the agents deleted (inside the caller's transaction) and gives back what ends their processes after the commit. */
-export function endAgents(call: Call, agents: readonly AgentRow[]): () => Promise<void> {
+/** What deleting the agents would take with their worktrees, in words. Asks git, so it belongs before the transaction. */
+export async function worktreesAtRisk(house: House, agents: readonly AgentRow[]): Promise<string[]> {
+  return (await Promise.all(agents.map((row) => house.workplaces.atRisk(row)))).flat();
+}
+
+/** Marks the agents deleted (inside the caller's transaction) and gives back what ends their processes after the commit and
+ *  resolves to what stays behind of their worktrees, in words. */
+export function endAgents(call: Call, agents: readonly AgentRow[]): () => Promise<{ note?: string }> {
   const { house } = call;
   const now = house.clock.now();
   for (const row of agents) {
@@ -44,11 +50,13 @@ export function endAgents(call: Call, agents: readonly AgentRow[]): () => Promis
     call.ring("agent", row.agent_id);
   }
   return async () => {
-    await Promise.all(agents.map((row) => endOne(house, row)));
+    const notes = (await Promise.all(agents.map((row) => endOne(house, row)))).filter((note) => note !== null);
+    return notes.length === 0 ? {} : { note: notes.join(" ") };
   };
 }
 
-async function endOne(house: House, row: AgentRow): Promise<void> {
+async function endOne(house: House, row: AgentRow): Promise<string | null> {
   await house.supervisor.stop(row.agent_id);
   house.courier.conversationEnded(row.agent_id);
+  return await house.workplaces.retire(row);
 }

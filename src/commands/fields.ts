@@ -48,4 +48,7 @@ export const force = z
   .default(false)
   .describe("Go on although work would be lost. Without it the call is refused and says what would be lost.");
 
+/** In answers: what a person should know about what was done. */
+export const note = z.string().optional();
+
 export const text = (max: number, what: string) => z.string().max(max).optional().describe(what);

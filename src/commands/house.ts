@@ -7,6 +7,7 @@ import type { Executables } from "../agents/executables.ts";
 import type { AgentKind, AgentKindName } from "../agents/kind.ts";
 import type { AgentRow, Registry, SecurityLevel, SessionRow } from "../agents/registry.ts";
 import type { Supervisor } from "../agents/supervisor.ts";
+import type { Workplaces } from "../agents/workplaces.ts";
 import type { AuditLog } from "../audit/log.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
@@ -32,6 +33,7 @@ export interface House {
   log: Log;
   events: Events;
   registry: Registry;
+  workplaces: Workplaces;
   supervisor: Supervisor;
   mailbox: Mailbox;
   courier: Courier;

@@ -7,9 +7,9 @@ import type { SecurityLevel } from "../agents/registry.ts";
 import { isoTime } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import type { BackendName } from "../terminals/terminal.ts";
-import { endAgents, refuseToLose, workAtRisk } from "./endings.ts";
+import { endAgents, refuseToLose, workAtRisk, worktreesAtRisk } from "./endings.ts";
 import { defineCommand } from "./execute.ts";
-import { force, idempotencyKey, nameField, sessionId } from "./fields.ts";
+import { force, idempotencyKey, nameField, note, sessionId } from "./fields.ts";
 import { type House, requireSession } from "./house.ts";
 
 const LEVELS: readonly SecurityLevel[] = ["LOW", "MEDIUM", "HIGH"];
@@ -33,7 +33,12 @@ export const createSession = defineCommand({
       .enum(["auto", "iterm2", "tmux", "pty"])
       .default("auto")
       .describe("Where agents get their terminal tabs."),
-    workspace: z.enum(["shared", "worktree"]).default("shared").describe("shared: agents work in root_path itself."),
+    workspace: z
+      .enum(["shared", "worktree"])
+      .default("shared")
+      .describe(
+        "shared: agents work in root_path itself. worktree: each in a git worktree and on a branch of its own.",
+      ),
     trust: z.boolean().default(false).describe("The person vouches for the directory."),
     idempotency_key: idempotencyKey,
   }),
@@ -47,17 +52,12 @@ export const createSession = defineCommand({
     created_at: z.string(),
   }),
   async prepare({ house }, input) {
-    return { root: resolveRoot(input.root_path), terminal: await chooseTerminal(house, input.terminal) };
+    const root = resolveRoot(input.root_path);
+    if (input.workspace === "worktree") await house.workplaces.survey(root);
+    return { root, terminal: await chooseTerminal(house, input.terminal) };
   },
   run({ house, principal, note }, input, prepared: { root: string; terminal: BackendName }) {
     const level = chooseLevel(house, principal.role, input.security_level);
-    if (input.workspace === "worktree") {
-      throw new SignalboxError(
-        "invalid_input",
-        "This version of signalbox gives agents no worktrees of their own.",
-        "Create the session with workspace: shared, or make a worktree with git and pass its path as root_path.",
-      );
-    }
     if (house.registry.sessions().length >= house.limits.maxSessions) {
       throw new SignalboxError(
         "limit_reached",
@@ -92,27 +92,32 @@ export const deleteSession = defineCommand({
   title: "Delete a session and its agents",
   description:
     "Ends every agent of the session, then the session. The codebase itself is not touched. Without force it is refused when a " +
-    "turn is running or messages are queued, and says which.",
+    "turn is running, messages are queued, or a worktree holds work that no other branch has, and says which. `note` tells " +
+    "what stays behind of worktrees.",
   level: "HIGH",
   effect: { readOnly: false, destructive: true, idempotent: false },
   waits: true,
   localOnly: false,
   input: z.strictObject({ session_id: sessionId, force }),
-  output: z.looseObject({ session_id: z.string(), deleted: z.boolean(), agents_deleted: z.number() }),
-  run(call, input) {
+  output: z.looseObject({ session_id: z.string(), deleted: z.boolean(), agents_deleted: z.number(), note }),
+  async prepare({ house, principal }, input) {
+    const session = requireSession(house, principal, input.session_id);
+    return input.force ? [] : await worktreesAtRisk(house, house.registry.agents(session.session_id));
+  },
+  run(call, input, worktreeLosses: string[]) {
     const { house, principal } = call;
     const session = requireSession(house, principal, input.session_id);
     const agents = house.registry.agents(session.session_id);
-    if (!input.force) refuseToLose(agents.flatMap((row) => workAtRisk(house, row)));
+    if (!input.force) refuseToLose([...agents.flatMap((row) => workAtRisk(house, row)), ...worktreeLosses]);
     const finish = endAgents(call, agents);
     house.registry.removeSession(session.session_id, house.clock.now());
     call.ring("session", session.session_id);
     return {
       target: session.session_id,
       answer: async () => {
-        await finish();
+        const left = await finish();
         await house.supervisor.closeHost(session);
-        return { session_id: session.session_id, deleted: true, agents_deleted: agents.length };
+        return { session_id: session.session_id, deleted: true, agents_deleted: agents.length, ...left };
       },
     };
   },

@@ -6,6 +6,7 @@ import type { AgentKind, AgentKindName } from "../agents/kind.ts";
 import type { Outside } from "../agents/outside.ts";
 import { createRegistry } from "../agents/registry.ts";
 import { createSupervisor } from "../agents/supervisor.ts";
+import { createWorkplaces } from "../agents/workplaces.ts";
 import { createAuditLog } from "../audit/log.ts";
 import type { Commands } from "../commands/command.ts";
 import { createCommands } from "../commands/execute.ts";
@@ -34,6 +35,8 @@ export interface World {
   version: string;
   pid: number;
   outside: Outside;
+  /** Where agents' worktrees are made: absolute, resolved, private. */
+  worktreesDir: string;
   /** What agents get of the daemon's own environment. */
   agentEnv: Readonly<Record<string, string>>;
   hookHelper: readonly [string, string];
@@ -62,9 +65,12 @@ export function compose(world: World): Composed {
   const mailbox = createMailbox(db);
   const tokens = createTokens(db, clock, ids);
   const audit = createAuditLog(db, clock);
+  const { worktrees } = world.outside;
+  const workplaces = createWorkplaces({ db, worktrees, dir: world.worktreesDir, serial, log });
   const supervisor = createSupervisor({
     db,
     registry,
+    workplaces,
     backends,
     kinds,
     outside: world.outside,
@@ -96,6 +102,7 @@ export function compose(world: World): Composed {
     log,
     events,
     registry,
+    workplaces,
     supervisor,
     mailbox,
     courier,
@@ -113,6 +120,8 @@ export function compose(world: World): Composed {
     async recover() {
       await supervisor.recover();
       courier.recover();
+      // Nobody waits for what is deleted already.
+      workplaces.recover().catch((error) => log.warn("worktree.recover_failed", { message: String(error) }));
     },
     detach() {
       courier.detach();

@@ -2,6 +2,8 @@
 // in which a failure leaves nothing behind, serves until it is told to stop, and then lets its agents run on.
 
 import { randomBytes } from "node:crypto";
+import { realpathSync } from "node:fs";
+import { join } from "node:path";
 import type { Principal } from "../access/principal.ts";
 import { mayCall } from "../access/roles.ts";
 import { createExecutables } from "../agents/executables.ts";
@@ -104,7 +106,9 @@ export async function startDaemon(
       pid: process.pid,
       outside: realOutside(
         createExecutables({ env, node: process.execPath, ownProgram: () => programPath("scripted-agent") }),
+        env,
       ),
+      worktreesDir: join(realpathSync(stateDir.path), "worktrees"),
       agentEnv: config.agentEnv,
       hookHelper: [process.execPath, programPath("hook-helper")],
       hooksUrl: () => `${agentHttp?.url}/hooks`,

@@ -7,7 +7,7 @@ import { onTestFinished } from "vitest";
 import type { Principal } from "../../src/access/principal.ts";
 import { createExecutables } from "../../src/agents/executables.ts";
 import { scripted } from "../../src/agents/kinds/scripted/index.ts";
-import { realOutside } from "../../src/agents/outside.ts";
+import { type Outside, realOutside } from "../../src/agents/outside.ts";
 import { takeHook } from "../../src/commands/signals.ts";
 import { type Composed, compose } from "../../src/daemon/compose.ts";
 import { agentEnvironment } from "../../src/daemon/config.ts";
@@ -31,16 +31,29 @@ export interface TestHouse extends Composed {
   dir: string;
   /** A directory agents may work in. */
   root: string;
+  /** Where hooks go. */
+  url: string;
   call(name: string, input?: Record<string, unknown>, principal?: Principal): Promise<Record<string, any>>;
   /** What the scripted agents saw: one entry per line of their log. */
   oracle(): Record<string, any>[];
+  /** Lets go of everything, as a daemon that ends; agents keep running. */
+  leave(): Promise<void>;
 }
 
+/** `after`: the next daemon on the same state, when that one has left. */
 export async function startHouse(
-  options: { script?: Record<string, unknown>; maxAgents?: number; maxSessions?: number; log?: Log } = {},
+  options: {
+    script?: Record<string, unknown>;
+    maxAgents?: number;
+    maxSessions?: number;
+    log?: Log;
+    after?: TestHouse;
+    /** What is different about the world. */
+    outside?: (real: Outside) => Outside;
+  } = {},
 ): Promise<TestHouse> {
-  const dir = tempDir();
-  const root = tempDir();
+  const dir = options.after?.dir ?? tempDir();
+  const root = options.after?.root ?? tempDir();
   const db = openDatabase({ file: join(dir, "test.db"), key: Buffer.alloc(32, 7) });
   migrate(db, migrations);
   const clock = systemClock;
@@ -73,9 +86,13 @@ export async function startHouse(
     limits: { maxAgents: options.maxAgents ?? 16, maxSessions: options.maxSessions ?? 8, leastLevel: null },
     version: "0.0.0-test",
     pid: process.pid,
-    outside: realOutside(
-      createExecutables({ env, node: process.execPath, ownProgram: () => programPath("scripted-agent") }),
+    outside: (options.outside ?? ((real) => real))(
+      realOutside(
+        createExecutables({ env, node: process.execPath, ownProgram: () => programPath("scripted-agent") }),
+        env,
+      ),
     ),
+    worktreesDir: join(dir, "worktrees"),
     agentEnv: agentEnvironment(env, []),
     hookHelper: [process.execPath, programPath("hook-helper")],
     hooksUrl: () => `${url}/hooks`,
@@ -84,7 +101,7 @@ export async function startHouse(
   });
   const http = await listenHttp({
     host: "127.0.0.1",
-    port: 0,
+    port: options.after === undefined ? 0 : Number(new URL(options.after.url).port),
     log,
     hooks: async ({ secret, payload, signal }) => {
       const taken = await takeHook(composed.house, { secret, payload, gone: signal });
@@ -93,19 +110,28 @@ export async function startHouse(
     mcp: async () => new Response(null, { status: 404 }),
   });
   url = http.url;
-  onTestFinished(async () => {
-    const sessions = composed.house.registry.sessions();
+  let hasLeft = false;
+  const leave = async () => {
+    hasLeft = true;
     composed.detach();
-    for (const session of sessions) await backend.closeHost(session.session_id);
     backend.disconnect();
     await http.close();
     db.close();
+  };
+  onTestFinished(async () => {
+    if (hasLeft) return;
+    const sessions = composed.house.registry.sessions();
+    composed.detach();
+    for (const session of sessions) await backend.closeHost(session.session_id);
+    await leave();
   });
   const context = () => ({ signal: new AbortController().signal, progress() {} });
   return {
     ...composed,
     dir,
     root,
+    url,
+    leave,
     call: (name, input = {}, principal = OPERATOR) => composed.commands.execute(principal, name, input, context()),
     oracle: () =>
       readFileSync(oracleFile, { encoding: "utf8", flag: "a+" })
