@@ -132,6 +132,8 @@ export interface AgentKind {
   readRegistry(text: string): RegistryEntry | null;
   /** Where the conversation's transcript lies. */
   transcriptPath(env: Readonly<Record<string, string>>, cwd: string, conversationId: ConversationId): string;
+  /** Whether the program can go on with the conversation of this transcript. */
+  isResumable(text: string): boolean;
   /** Judges the transcript (JSON lines) about one message. */
   readTranscript(text: string, marker: string): TranscriptReading;
   /** The transcript for a person: plain text, the last `lines` lines of it. */
@@ -139,6 +141,8 @@ export interface AgentKind {
   /** A hook's payload in shared words. Unknown events are `nothing`. */
   translate(payload: unknown): HookReport;
   readScreen(screen: Screen): ScreenReading;
+  /** What the model's API answers, in the program's words, while the screen says that it is being tried again; else null. */
+  readApiTrouble(screen: Screen): string | null;
   /** The text as it is really typed: what the program would expand or execute inside it is defused. */
   typed(text: string): string;
   /** Keys that put `typed(text)` into an empty prompt box and submit it, in one piece. `text` is already sanitised. */

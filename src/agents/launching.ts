@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { type Clock, sleep } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
-import type { Ids } from "../kernel/ids.ts";
+import type { ConversationId, Ids } from "../kernel/ids.ts";
 import type { Database } from "../storage/database.ts";
 import { DEFAULT_SIZE, type Terminal, type TerminalBackend } from "../terminals/terminal.ts";
 import type { AgentKind } from "./kind.ts";
@@ -43,7 +43,7 @@ export async function launchAgent(
   const executable = await outside.executables.find(kind);
   await untilGone(deps, row.pid);
   await deps.workplaces.ensure(row.agent_id);
-  const conversationId = row.conversation_id ?? ids.conversation();
+  const { conversationId, resume } = conversationFor(deps, row, kind);
   const hookSecret = ids.secret();
   const generation = row.generation + 1;
   const ref = `${row.agent_id}-g${generation}`;
@@ -64,8 +64,7 @@ export async function launchAgent(
     name: row.name,
     executable,
     conversationId,
-    // A conversation that was never prompted has no transcript and cannot be resumed; it is begun under its id again.
-    resume: outside.exists(kind.transcriptPath(agentEnv, row.cwd, conversationId)),
+    resume,
     systemPrompt: row.system_prompt,
     model: row.model,
     permissionMode: row.permission_mode,
@@ -80,6 +79,21 @@ export async function launchAgent(
   const terminal = await backend.open({ ref, host: row.session_id, argv, env, cwd: row.cwd, size: DEFAULT_SIZE });
   registry.patchAgent(row.agent_id, { pid: terminal.pid });
   return terminal;
+}
+
+/** A conversation that was never prompted has no transcript and is begun under its id again. One whose transcript cannot be resumed
+ *  is lost to its id as well, because the program says that the id is in use: it goes on under a new one. */
+function conversationFor(
+  { outside, agentEnv, ids }: LaunchDeps,
+  row: AgentRow,
+  kind: AgentKind,
+): { conversationId: ConversationId; resume: boolean } {
+  if (row.conversation_id === null) return { conversationId: ids.conversation(), resume: false };
+  const transcript = outside.readText(kind.transcriptPath(agentEnv, row.cwd, row.conversation_id));
+  if (transcript === null) return { conversationId: row.conversation_id, resume: false };
+  return kind.isResumable(transcript)
+    ? { conversationId: row.conversation_id, resume: true }
+    : { conversationId: ids.conversation(), resume: false };
 }
 
 /** How a hook's secret is kept: hashed, because whoever has it speaks for the agent. */

@@ -32,7 +32,8 @@ const REQUEST_UNSEEN_MS = 2_000;
 /** A dialog's hook comes within 4 ms of the file, its picture within a frame; one that nobody named by then stays nameless. */
 const NAMELESS_MS = 1_000;
 
-/** No hook tells of API retries: while a turn runs, its transcript is asked this often (a tail of it, some 100 KB a read). */
+/** No hook tells of API retries: while a turn runs, its transcript (a tail of it, some 100 KB a read) and its screen are asked
+ *  this often. */
 const API_LOOK_MS = 3_000;
 /** A reason is a sentence, not a page. */
 const LIMIT_WORDS_MAX = 200;
@@ -254,10 +255,11 @@ export function createRun(options: RunOptions): Run {
   const watchApi = () => {
     if (isApiWatched) return;
     isApiWatched = true;
-    later(API_LOOK_MS, () => {
+    later(API_LOOK_MS, async () => {
+      const screen = await terminal.screen().catch(() => null);
       isApiWatched = false;
       if (facts.file?.status !== "busy") return;
-      const trouble = options.apiTrouble();
+      const trouble = options.apiTrouble() ?? (screen === null ? null : kind.readApiTrouble(screen));
       if (trouble !== facts.apiTrouble) {
         facts.apiTrouble = trouble;
         changed();

@@ -6,8 +6,8 @@ import { readRegistry, registryDir, transcriptPath } from "./files.ts";
 import { answers, translate } from "./hooks.ts";
 import { draftKeys, keys, optionKeys, peerLine, submitKeys, typed } from "./keys.ts";
 import { launch } from "./launch.ts";
-import { readScreen } from "./screen.ts";
-import { readTranscript, renderTranscript } from "./transcript.ts";
+import { readApiTrouble, readScreen } from "./screen.ts";
+import { isResumable, readTranscript, renderTranscript } from "./transcript.ts";
 import { parseVersion, refuseVersion } from "./versions.ts";
 
 export const claudeCode: AgentKind = {
@@ -25,10 +25,12 @@ export const claudeCode: AgentKind = {
   registryDir,
   readRegistry,
   transcriptPath,
+  isResumable,
   readTranscript,
   renderTranscript,
   translate,
   readScreen,
+  readApiTrouble,
   peerLine,
   typed,
   submitKeys,

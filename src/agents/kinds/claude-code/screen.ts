@@ -20,6 +20,16 @@ export function readScreen(screen: Screen): ScreenReading {
   return dialog === null ? NOTHING : { ...NOTHING, dialog };
 }
 
+/** The program writes no attempt's error anywhere but here (the first attempts say "API error" only). In the first columns, where
+ *  nothing that an agent or a message says can stand. */
+export function readApiTrouble(screen: Screen): string | null {
+  const line = screen.lines.findLast((text) => API_RETRY.test(text.trimEnd())) ?? "";
+  const [, error, attempt] = API_RETRY.exec(line.trimEnd()) ?? [];
+  return error === undefined ? null : `${error}, attempt ${attempt}`;
+}
+
+const API_RETRY = /^[^\s\w] (\S.*) · retrying in [^·]+ · attempt (\d+\/\d+)$/iu;
+
 /** Rows of the box between its rules: from `top` up to but without `end`. */
 interface Box {
   top: number;

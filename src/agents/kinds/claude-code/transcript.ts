@@ -43,6 +43,12 @@ export function readTranscript(text: string, marker: string): TranscriptReading 
   return reading;
 }
 
+/** A process that dies within some 100 ms of its first prompt leaves a transcript in which nothing was said; the program
+ *  answers --resume with "No conversation found" then (measured, oldest and newest version). */
+export function isResumable(text: string): boolean {
+  return readEntries(text).some((entry) => entry.is === "prompt" || entry.is === "reply");
+}
+
 /** The last `lines` lines of the conversation as plain text. */
 export function renderTranscript(text: string, lines: number): string {
   if (lines <= 0) return "";

@@ -47,10 +47,12 @@ export const scripted: AgentKind = {
   registryDir: (env) => registryDirIn(scriptedHome(env)),
   readRegistry,
   transcriptPath: (env, cwd, conversationId) => transcriptFileIn(scriptedHome(env), cwd, conversationId),
+  isResumable: () => true,
   readTranscript,
   renderTranscript,
   translate,
   readScreen,
+  readApiTrouble: () => null,
 
   // A backslash directly before Enter would break the line instead of submitting; the blank is trimmed off again.
   submitKeys: (text) => `\x1b[200~${text}${text.endsWith("\\") ? " " : ""}\x1b[201~${ENTER}`,
