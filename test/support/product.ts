@@ -147,8 +147,7 @@ async function connect(
   const stdio = { command: SIGNALBOX, args: ["mcp", ...words], env, cwd };
   if (sdk === "SDK 1") {
     const client = new OldClient({ name: "test", version: "1" });
-    await client.connect(new OldStdio(stdio));
-    onTestFinished(() => client.close());
+    await closedInTheEnd(client, client.connect(new OldStdio(stdio)));
     return {
       call: async (name, input = {}, onprogress) =>
         structured(await client.callTool({ name, arguments: input }, CallToolResultSchema, listening(onprogress))),
@@ -158,14 +157,22 @@ async function connect(
   }
   const mode = sdk === "SDK 2, initialize" ? ("legacy" as const) : { pin: "2026-07-28" };
   const client = new ModernClient({ name: "test", version: "1" }, { versionNegotiation: { mode } });
-  await client.connect(new ModernStdio(stdio));
-  onTestFinished(() => client.close());
+  await closedInTheEnd(client, client.connect(new ModernStdio(stdio)));
   return {
     call: async (name, input = {}, onprogress) =>
       structured(await client.callTool({ name, arguments: input }, listening(onprogress))),
     tools: async () => (await client.listTools()).tools.map((tool) => tool.name),
     close: () => client.close(),
   };
+}
+
+/** Also when the test ends while the client still connects: what it is starting must be there to be ended. */
+function closedInTheEnd(client: { close(): Promise<void> }, connected: Promise<void>): Promise<void> {
+  onTestFinished(async () => {
+    await connected.catch(() => {});
+    await client.close();
+  });
+  return connected;
 }
 
 function listening(onprogress: ((message: string) => void) | undefined) {
