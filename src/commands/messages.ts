@@ -261,7 +261,7 @@ export function acceptMessage(
       task_title: message.task?.title ?? null,
       priority: message.priority ?? "normal",
       hops,
-      expires_at: message.expiresInS == null ? null : now + message.expiresInS * 1_000,
+      expires_at: message.expiresInS == null ? null : now + Math.ceil(message.expiresInS * 1_000),
     },
     now,
   );

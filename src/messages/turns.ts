@@ -90,8 +90,8 @@ export function createTurns(deps: {
       if (RUNNING.has(lines.stateOf(agentId))) return endGrace(agentId);
       if (graces.has(agentId)) return;
       const judge = () => {
-        graces.delete(agentId);
         closeSilent(agentId, () => true);
+        graces.delete(agentId); // Not before: while a full disk makes it wait, a new turn must find the grace and end it.
         deps.judged(agentId);
       };
       graces.set(agentId, clock.after(TURN_GRACE_MS, judge));

@@ -265,8 +265,9 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       personal = isMerged(prompt) || !prompt.includes("[signalbox ");
       return await rest();
     }
+    const before = box.draft();
     box.restoreStash();
-    personal = box.draft() !== "";
+    if (box.draft() !== before) personal = true;
     await runTurns({ prompt, via: "box", by });
   };
 
@@ -394,7 +395,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       },
     );
     const option = await Promise.race([shown, hook]);
-    connection.abort();
+    connection.abort("closed");
     closeDialog();
     if (phase !== "over") report("busy");
     if (option === null) (turn as Turn).interrupt();
@@ -568,7 +569,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     owner.isDead = true;
     phase = "over";
     dialog = null;
-    for (const connection of connections) connection.abort();
+    for (const connection of connections) connection.abort("closed");
   };
 
   const kill = (why: string) => {

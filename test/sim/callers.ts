@@ -57,6 +57,9 @@ export function createCallers(sim: Sim, daemon: Daemon): Callers {
   const once = async (name: string, input: Record<string, unknown>, principal: Principal): Promise<Outcome> => {
     while (!daemon.isOpen()) await sleep(100);
     const outcome = await daemon.call(principal, name, input);
+    if (outcome.is === "refused" && outcome.error.code === "internal") {
+      sim.violate("no command breaks", `${name}: ${outcome.error.message}`);
+    }
     const key = typeof input.idempotency_key === "string" ? input.idempotency_key : null;
     const isRepeat = key !== null && answeredKeys.has(key);
     if (key !== null && outcome.is !== "lost") answeredKeys.add(key);

@@ -130,8 +130,8 @@ export function createDaemon(options: {
       if (mine.stalledUntilMs > sim.time.monotonicMs()) await Promise.race([mine.pause(0), mine.died]);
       if (mine.isDead) return null;
       const gone = new AbortController();
-      if (connection.signal.aborted) gone.abort();
-      connection.signal.addEventListener("abort", () => mine.isDead || gone.abort(), { once: true });
+      if (connection.signal.aborted) gone.abort("closed");
+      connection.signal.addEventListener("abort", () => mine.isDead || gone.abort("closed"), { once: true });
       const work = takeHook(composed.house, { secret, payload, gone: gone.signal }).then(
         (taken) => (taken.is === "answer" ? (taken.body as Record<string, unknown>) : null),
         (error) => {

@@ -36,7 +36,7 @@ export function createNetwork(sim: Sim, daemon: Daemon): AgentWorld["postHook"] 
     };
 
     const answer = await Promise.race([carry(), gaveUp, closed]);
-    connection.abort();
+    connection.abort("answered");
     return answer;
   };
 }

@@ -24,7 +24,7 @@ export function createOutside(sim: Sim, life: Life, pidExists: (pid: number) => 
     readTail: (path, bytes) => read(path)?.slice(-bytes) ?? null,
     // The simulated program has no such socket, as the older Claude Code has none.
     writeToPeerSocket: () => Promise.reject(new Error("nobody listens")),
-    // No session of a simulation asks for worktrees; planned ones of agents without one are never looked for.
+    // No session of a simulation asks for worktrees.
     worktrees: new Proxy({} as Outside["worktrees"], {
       get: (_, verb) => () => Promise.reject(new Error(`no git in a simulation: ${String(verb)}`)),
     }),

@@ -136,7 +136,7 @@ export async function runSeed(seed: number): Promise<Verdict> {
     };
     attend();
     await until(setUp());
-    agentIds = disk.open === undefined ? [] : listAgents();
+    agentIds = listAgents();
     const activeMs = sim.random.between(5_000, 30_000);
     const beganMs = sim.time.monotonicMs();
     if (agentIds.length > 0) planLetters();
@@ -152,11 +152,12 @@ export async function runSeed(seed: number): Promise<Verdict> {
     people.heal();
     const isOver = () => daemon.isOpen() && withoutVerdict({ db: daemon.composed().house.db, stateOf }).length === 0;
     const deadlineMs = sim.time.monotonicMs() + SETTLE_MS;
-    while (sim.time.monotonicMs() < deadlineMs) {
+    let overSinceMs: number | null = null;
+    const isSettled = () => overSinceMs !== null && sim.time.monotonicMs() - overSinceMs >= AFTERMATH_MS;
+    while (!isSettled() && sim.time.monotonicMs() < deadlineMs) {
       await runUntil(sim.time.monotonicMs() + 1_000);
-      if (isOver()) break;
+      overSinceMs = isOver() ? (overSinceMs ?? sim.time.monotonicMs()) : null;
     }
-    await runUntil(sim.time.monotonicMs() + AFTERMATH_MS);
     if (!daemon.isOpen()) sim.violate("a daemon can always start again", "none is open in the end");
     else
       checkAll({
@@ -169,7 +170,6 @@ export async function runSeed(seed: number): Promise<Verdict> {
       });
   } finally {
     daemon.life().isDead = true;
-    disk.close();
     current = null;
   }
   for (const state of agentStates) sim.count(`agent ${state}`);

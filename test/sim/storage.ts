@@ -2,7 +2,7 @@
 // life, everything else does not; before and after each commit is a place where a life may end. Triggers write down every
 // move of a message as the database committed it, so that the checkers see what was true and not what was logged.
 
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Database, openDatabase, type SqlValue } from "../../src/storage/database.ts";
@@ -25,19 +25,6 @@ const WITNESS = `
 export interface Disk {
   /** The database as a newly started daemon opens it. The handle of the one before is closed. */
   open(): Database;
-  close(): void;
-}
-
-let template: string | null = null;
-
-function templateFile(dir: string): string {
-  template ??= join(dir, "template.db");
-  if (existsSync(template)) return template;
-  const db = openDatabase({ file: template, key: KEY });
-  migrate(db, migrations);
-  db.exec(WITNESS);
-  db.close();
-  return template;
 }
 
 let folder: string | null = null;
@@ -51,23 +38,43 @@ function simFolder(): string {
   return made;
 }
 
-let diskCount = 0;
+let handle: Database | null = null;
 
+function openFile(): Database {
+  handle?.close();
+  handle = openDatabase({ file: join(simFolder(), "sim.db"), key: KEY });
+  return handle;
+}
+
+/** Everything but the schema is gone: a new seed begins on an empty house. */
+function empty(db: Database): void {
+  const tables = db.all<{ name: string }>(
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+  );
+  // Children first: the schema knows only these two references.
+  const names = tables.map((table) => table.name).sort((a, b) => rank(a) - rank(b));
+  db.exec(["DELETE FROM sqlite_sequence", ...names.map((name) => `DELETE FROM ${name}`)].join(";"));
+}
+
+function rank(table: string): number {
+  return ["agents", "sessions"].indexOf(table);
+}
+
+/** An empty database. All seeds of a process share one file, one after the other. */
 export function createDisk(): Disk {
-  const dir = simFolder();
-  diskCount += 1;
-  const file = join(dir, `${diskCount}.db`);
-  copyFileSync(templateFile(dir), file);
-  let handle: Database | null = null;
+  const isFirst = handle === null;
+  const db = handle ?? openFile();
+  if (isFirst) {
+    migrate(db, migrations);
+    db.exec(WITNESS);
+  }
+  empty(db);
+  let isOpened = false;
   return {
     open() {
-      handle?.close();
-      handle = openDatabase({ file, key: KEY });
-      return handle;
-    },
-    close() {
-      handle?.close();
-      for (const suffix of ["", "-wal", "-shm"]) rmSync(`${file}${suffix}`, { force: true });
+      if (isOpened) return openFile();
+      isOpened = true;
+      return handle ?? openFile();
     },
   };
 }
