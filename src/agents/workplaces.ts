@@ -8,7 +8,7 @@
 //
 // A worktree whose content cannot be saved is not removed, `force` or not: it stays `made` and is tried again at each start.
 
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { asSignalboxError, SignalboxError } from "../kernel/errors.ts";
 import type { AgentId } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
@@ -93,6 +93,16 @@ export function createWorkplaces({ db, worktrees, dir, serial, log }: Workplaces
     return stays.length === 0 ? null : stays.join("; ");
   };
 
+  /** A copy of a state directory knows the worktrees of the original; they are not its own to make or remove. */
+  const refuseAnothers = (row: WorktreeRow) => {
+    if (dirname(row.path) === dir) return;
+    throw new SignalboxError(
+      "conflict",
+      "It belongs to the state directory that this one was copied or moved from.",
+      "Move the state directory back, or remove the worktree by hand with git worktree remove.",
+    );
+  };
+
   /** Nobody saw its process end: it may be at work in there. */
   const refuseWhileOneMayRun = (id: AgentId) => {
     const unseen = "SELECT 1 FROM agents WHERE agent_id = ? AND terminal_ref IS NOT NULL AND rest = 'none'";
@@ -108,6 +118,7 @@ export function createWorkplaces({ db, worktrees, dir, serial, log }: Workplaces
     const row = rowOf(agent_id);
     if (row === undefined) return null;
     try {
+      refuseAnothers(row);
       refuseWhileOneMayRun(agent_id);
       const stays = await alone(row, () => clear(row));
       return stays === null ? null : `${name}: ${stays}.`;
@@ -131,7 +142,9 @@ export function createWorkplaces({ db, worktrees, dir, serial, log }: Workplaces
     },
     async ensure(agentId) {
       const row = rowOf(agentId);
-      if (row !== undefined) await alone(row, () => make(row));
+      if (row === undefined) return;
+      refuseAnothers(row);
+      await alone(row, () => make(row));
     },
     async atRisk({ agent_id, name }) {
       const row = rowOf(agent_id);
