@@ -22,10 +22,10 @@ beforeEach(async () => {
 });
 afterEach(() => model.stop());
 
-function post(body: object, conversation = "c1"): Promise<Response> {
+function post(body: object, conversation = "c1", headers: Record<string, string> = {}): Promise<Response> {
   return fetch(`${model.url}/v1/messages?beta=true`, {
     method: "POST",
-    headers: { "x-claude-code-session-id": conversation },
+    headers: { "x-claude-code-session-id": conversation, ...headers },
     body: JSON.stringify({ model: "m", system: SYSTEM, tools: TOOLS, ...body }),
   });
 }
@@ -51,7 +51,7 @@ describe("the scripted model", () => {
 
   it("tells errands and sub-agents from turns of the conversation", async () => {
     await post({ messages: [user("title of MARK-2?")], tools: [] });
-    await post({ messages: [user("MARK-2")], system: [{ type: "text", text: "You are a helper." }] });
+    await post({ messages: [user("MARK-2")] }, "c1", { "x-claude-code-agent-id": "a1" });
     expect(model.requests.map((request) => request.kind)).toEqual(["side", "subagent"]);
     expect(model.deliveries("MARK-2")).toEqual([]);
   });

@@ -50,7 +50,7 @@ export function readRequest(raw: {
   const fresh = messages.slice(messages.findLastIndex((message) => message.role === "assistant") + 1);
   return {
     ...raw,
-    kind: kindOf(raw.method, raw.path, raw.body),
+    kind: kindOf(raw),
     conversationId: conversationOf(raw.headers, raw.body),
     model: typeof raw.body.model === "string" ? raw.body.model : "",
     texts: messages.flatMap(({ role, content }) =>
@@ -74,7 +74,12 @@ function isReminder(text: string): boolean {
   return text.trimStart().startsWith("<system-reminder>") && !text.includes("hook additional context: ");
 }
 
-function kindOf(method: string, path: string, body: Record<string, unknown>): RequestKind {
+function kindOf({
+  method,
+  path,
+  headers,
+  body,
+}: Pick<ModelRequest, "method" | "path" | "headers" | "body">): RequestKind {
   const pathname = path.split("?")[0];
   if (method !== "POST") return "other";
   if (pathname === "/v1/messages/count_tokens") return "count";
@@ -82,12 +87,7 @@ function kindOf(method: string, path: string, body: Record<string, unknown>): Re
   // The program's errands run without tools or ask for exactly one answer format; a conversation always brings several.
   const tools = Array.isArray(body.tools) ? body.tools : [];
   if (tools.length < 2 || body.tool_choice !== undefined) return "side";
-  return isSubagent(textsOf(body.system)) ? "subagent" : "main";
-}
-
-/** Only the main conversation's system prompt opens with the program's own name (after a billing line). */
-function isSubagent(system: string[]): boolean {
-  return !system.slice(0, 2).some((text) => text.startsWith("You are Claude Code, Anthropic's official CLI"));
+  return headers["x-claude-code-agent-id"] === undefined ? "main" : "subagent";
 }
 
 function conversationOf(headers: IncomingHttpHeaders, body: Record<string, unknown>): string | null {

@@ -12,6 +12,7 @@ const url = process.env.SIGNALBOX_HOOKS_URL;
 const secret = process.env.SIGNALBOX_HOOK_SECRET;
 
 setTimeout(() => process.exit(0), DEADLINE_MS);
+process.on("uncaughtException", () => process.exit(0));
 for (const stream of [process.stdin, process.stdout]) stream.on("error", () => process.exit(0));
 
 const chunks: Buffer[] = [];

@@ -15,6 +15,9 @@ const added = (hookEvent: string, text: string) => ({
 const queue = (operation: string, content?: string) => ({ type: "queue-operation", operation, content });
 const file = (...lines: object[]) => lines.map((line) => JSON.stringify(line)).join("\n");
 
+/** How 2.1.330 writes what came in at its peer socket. */
+const PEER = { isMeta: true, origin: { kind: "peer" } };
+
 const NOTHING = { hasMarker: false, isQueued: false, interrupted: false, apiError: null, reply: null };
 const FOUND = { ...NOTHING, hasMarker: true };
 
@@ -70,6 +73,13 @@ describe("a transcript about one message", () => {
       [user("M1"), assistant("a"), added("Stop", "x"), assistant("b")],
       { ...FOUND, reply: "a" },
     ],
+    [
+      "finds it where another agent's message began a turn",
+      [queue("enqueue", "do M1"), queue("dequeue"), user("From another: M1", PEER), assistant("done")],
+      { ...FOUND, reply: "done" },
+    ],
+    ["ends a turn where another agent's message began the next", [user("M1"), user("x", PEER), assistant("b")], FOUND],
+    ["does not take the program's own words for a prompt", [user("about M1", { isMeta: true })], NOTHING],
     ["does not look into tool results", [user([{ type: "tool_result", content: "M1" }])], NOTHING],
     ["nor into sub-agents", [user("do M1", { isSidechain: true })], NOTHING],
     ["nor into a prompt that a hook kept back", [{ type: "system", content: "Original prompt: M1" }], NOTHING],

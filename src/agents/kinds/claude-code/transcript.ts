@@ -83,6 +83,7 @@ interface Line {
   timestamp?: string;
   isSidechain?: boolean;
   isMeta?: boolean;
+  origin?: { kind?: string };
   isApiErrorMessage?: boolean;
   operation?: string;
   content?: unknown;
@@ -127,7 +128,8 @@ function readLine(line: Line): Entry[] {
   const parts = partsOf(line.message?.content);
   switch (line.type) {
     case "user":
-      return line.isMeta === true ? [] : readUserParts(parts);
+      // What another agent sent is marked as the program's own words, yet it begins a turn like any prompt.
+      return line.isMeta === true && line.origin?.kind !== "peer" ? [] : readUserParts(parts);
     case "assistant":
       return parts.flatMap((part) => readAssistantPart(part, line.isApiErrorMessage === true));
     case "queue-operation": {
