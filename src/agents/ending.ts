@@ -12,11 +12,15 @@ export async function endTerminal(terminal: Terminal, clock: Clock): Promise<voi
     terminal.onExit(() => resolve());
   });
   const sweep = () => terminal.signal("SIGKILL", { group: true }).catch(() => undefined);
-  const insist = clock.after(TERM_GRACE_MS, () => void sweep());
+  let timer = clock.after(TERM_GRACE_MS, insist);
+  function insist(): void {
+    void sweep();
+    timer = clock.after(TERM_GRACE_MS, insist); // Its host may not have heard us; until the end is heard we go on.
+  }
   // A host that does not answer any more took the process with it, or the exit is heard; either way `gone` tells.
   await terminal.signal("SIGTERM").catch(() => undefined);
   await gone;
-  insist.cancel();
+  timer.cancel();
   await sweep(); // Tool children it left behind.
 }
 
