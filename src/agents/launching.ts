@@ -89,9 +89,11 @@ function conversationFor(
   kind: AgentKind,
 ): { conversationId: ConversationId; resume: boolean } {
   if (row.conversation_id === null) return { conversationId: ids.conversation(), resume: false };
-  const transcript = outside.readText(kind.transcriptPath(agentEnv, row.cwd, row.conversation_id));
-  if (transcript === null) return { conversationId: row.conversation_id, resume: false };
-  return kind.isResumable(transcript)
+  const path = kind.transcriptPath(agentEnv, row.cwd, row.conversation_id);
+  if (!outside.exists(path)) return { conversationId: row.conversation_id, resume: false };
+  const transcript = outside.readText(path);
+  // One that only we cannot read is the program's to judge.
+  return transcript === null || kind.isResumable(transcript)
     ? { conversationId: row.conversation_id, resume: true }
     : { conversationId: ids.conversation(), resume: false };
 }

@@ -145,7 +145,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     delayMs = random.between(0, 4),
   ) => {
     if (phase === "over") return;
-    const late = sim.strikes("file_late", 0.15, `${me} ${status}`) ? random.between(200, 3_000) : 0;
+    const late = sim.strikes("file_late", 0.15, `${me} ${status}`) ? random.between(100, 1_500) : 0;
     fileAtMs = Math.max(fileAtMs, now() + delayMs + late);
     const text = JSON.stringify({
       pid,
@@ -440,7 +440,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     }
     if (box.draft() !== before) draftSinceMs = now();
     if (box.draft() === "") personal = false;
-    else if (from.is === "person") personal = true;
+    else if (from.is === "person" && box.draft() !== before) personal = true;
     io.painted();
   };
 

@@ -126,6 +126,8 @@ export function guard(real: Database, life: Life, sim: Sim): Database {
       return committing(brief(sql), () => real.run(sql, params), real.transaction);
     },
     transaction: <T>(work: () => T) => committing("transaction", work, real.transaction),
+    // The lives here end by the death of a process, which a commit survives by itself.
+    durable: async () => alive(),
     get inTransaction() {
       return real.inTransaction;
     },
