@@ -2,6 +2,7 @@
 
 import { SignalboxError } from "../kernel/errors.ts";
 import { type Decision, optionFor } from "./dialogs.ts";
+import type { DialogSeen } from "./kind.ts";
 import type { Run } from "./run.ts";
 
 /** Answers at once where a hook waits, and gives back null; else gives back what presses the option on the screen. Throws
@@ -15,14 +16,13 @@ export function answerRequest(run: Run, requestId: string, decision: Decision): 
       "Read get_session_status again: waiting_for lists what is open.",
     );
   }
-  const option = optionFor(request.dialog, decision);
   if (request.via === "hook" && request.answer !== undefined) {
-    const label = request.dialog.options[option] ?? null;
-    const allow = decision.choice !== "deny" && !/^(no\b|deny)/i.test(label ?? "");
-    request.answer(run.kind.answers.decide(request.payload, { allow, option: label, reason: decision.reason }));
+    const { allow, option } = hookDecision(request.dialog, decision);
+    request.answer(run.kind.answers.decide(request.payload, { allow, option, reason: decision.reason }));
     run.closeRequest(requestId);
     return null;
   }
+  const option = optionFor(request.dialog, decision);
   return async () => {
     if (await run.press(request.dialog, option)) return;
     throw new SignalboxError(
@@ -31,4 +31,12 @@ export function answerRequest(run: Run, requestId: string, decision: Decision): 
       "Attach to the agent's terminal and answer it there.",
     );
   };
+}
+
+/** A hook understands a plain yes or no, whatever the options on the screen are called; only a question needs a label. */
+function hookDecision(dialog: DialogSeen, decision: Decision): { allow: boolean; option: string | null } {
+  if (decision.choice === "deny") return { allow: false, option: null };
+  if (decision.choice === "allow" && dialog.kind === "permission") return { allow: true, option: null };
+  const label = dialog.options[optionFor(dialog, decision)] ?? null;
+  return { allow: !/^(no\b|deny)/i.test(label ?? "") || dialog.kind === "question", option: label };
 }

@@ -1,6 +1,6 @@
 // Ending one process for certain, and how an end is told in words.
 
-import type { Clock } from "../kernel/clock.ts";
+import { type Clock, sleep } from "../kernel/clock.ts";
 import type { ExitStatus, Terminal } from "../terminals/terminal.ts";
 
 /** SIGTERM ends the real CLI within 0.25 s, 0.6 s in the middle of a tool (measured); after this we insist. */
@@ -22,6 +22,15 @@ export async function endTerminal(terminal: Terminal, clock: Clock): Promise<voi
   await gone;
   timer.cancel();
   await sweep(); // Tool children it left behind.
+}
+
+/** SIGTERM within 150 ms (2.1.330) to 400 ms (2.1.197) of a turn's end cost the turn; none was lost later (measured). */
+const TRANSCRIPT_FLUSH_MS = 600;
+
+/** The last turn's lines reach the transcript a moment after its end; a program ended before that loses the whole turn. */
+export async function untilTranscriptKept(clock: Clock, turnEndedMs: number | undefined): Promise<void> {
+  const leftMs = (turnEndedMs ?? Number.NEGATIVE_INFINITY) + TRANSCRIPT_FLUSH_MS - clock.monotonicMs();
+  if (leftMs > 0) await sleep(clock, leftMs);
 }
 
 export function describeExit(exit: ExitStatus | null): string {

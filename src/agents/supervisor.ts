@@ -9,7 +9,7 @@ import type { Serial } from "../kernel/serial.ts";
 import type { BackendName, ExitStatus, Terminal, TerminalBackend } from "../terminals/terminal.ts";
 import { answerRequest } from "./answering.ts";
 import type { Decision } from "./dialogs.ts";
-import { describeExit, endTerminal } from "./ending.ts";
+import { describeExit, endTerminal, untilTranscriptKept } from "./ending.ts";
 import { createFileWitnesses } from "./file-witnesses.ts";
 import type { AgentKind, AgentKindName, HookReport, TranscriptReading } from "./kind.ts";
 import { type LaunchDeps, launchAgent } from "./launching.ts";
@@ -84,6 +84,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   const { registry, clock, log, events, serial, outside } = deps;
   const runs = new Map<AgentId, Run>();
   const lastState = new Map<AgentId, AgentState>();
+  const turnEndedMs = new Map<AgentId, number>();
   const transcripts = createTranscripts(deps);
   const witnesses = createFileWitnesses(deps, () => runs.values());
   let isDetached = false;
@@ -245,6 +246,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       const run = runs.get(agentId);
       if (run === undefined) return;
       run.stopping = true;
+      await untilTranscriptKept(clock, turnEndedMs.get(agentId));
       await endTerminal(run.terminal, clock);
       if (runs.get(agentId) === run) runs.delete(agentId);
       registry.patchAgent(agentId, { pid: null, terminal_ref: null });
@@ -351,6 +353,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       }
       if (signal.is === "turn_ended" && signal.reply !== null)
         registry.patchAgent(agentId, { last_reply: signal.reply });
+      if (signal.is === "turn_ended") turnEndedMs.set(agentId, clock.monotonicMs());
       run.signal(signal);
       return signal.is === "dialog_opened" ? run.hold(signal.dialog, payload, gone) : null;
     },

@@ -164,7 +164,7 @@ export function describeProcesses(program: Command): void {
     mcp.addOption(new Option("--role <role>", "what the client may do (default operator)").choices(LOCAL_ROLES)),
   );
   const serve = newCommand(program, ["serve"]).description("the daemon in the foreground");
-  serve.option("--transport <transport>", "http: also MCP at /mcp and the dashboard at /");
+  serve.option("--transport <transport>", "http: also MCP at /mcp");
   serve.option("--host <host>", "(default 127.0.0.1)").option("--port <port>", "(default 8000)");
   daemonOptions(serve);
 }

@@ -12,7 +12,7 @@ import { claudeCode } from "../agents/kinds/claude-code/index.ts";
 import { scripted } from "../agents/kinds/scripted/index.ts";
 import { realOutside } from "../agents/outside.ts";
 import { takeHook } from "../commands/signals.ts";
-import { sleep, systemClock } from "../kernel/clock.ts";
+import { stayFor, systemClock } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import { createIds } from "../kernel/ids.ts";
 import { socketPathFor } from "../kernel/paths.ts";
@@ -29,8 +29,8 @@ import { migrations } from "../storage/migrations/index.ts";
 import { openStorage } from "../storage/open.ts";
 import { prepareStateDir } from "../storage/state-dir.ts";
 import { createPtyBackend } from "../terminals/pty/backend.ts";
-import { createTmuxBackend } from "../terminals/tmux/backend.ts";
 import type { BackendName, TerminalBackend } from "../terminals/terminal.ts";
+import { createTmuxBackend } from "../terminals/tmux/backend.ts";
 import { type HttpServer, listenHttp } from "../web/http-server.ts";
 import { attachViewer } from "./attach.ts";
 import { type Composed, compose } from "./compose.ts";
@@ -208,7 +208,8 @@ async function onlyOne(file: string): Promise<Lock> {
   for (let attempt = 0; attempt < LOCK_TRIES; attempt++) {
     const lock = takeLock(file);
     if (lock !== null) return lock;
-    await sleep(systemClock, (1 + (randomBytes(1)[0] ?? 0) / 255) * LOCK_PAUSE_MS);
+    // Nothing else keeps this process alive yet.
+    await stayFor((1 + (randomBytes(1)[0] ?? 0) / 255) * LOCK_PAUSE_MS);
   }
   throw new SignalboxError(
     "conflict",

@@ -58,6 +58,13 @@ export function sleep(clock: Clock, delayMs: number): Promise<void> {
   });
 }
 
+/** As `sleep` on the system's clock, but the process lives until it is over, even with nothing else to do. */
+export function stayFor(delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, delayMs);
+  });
+}
+
 /** ISO 8601 in UTC, the only form in which a time leaves the daemon. */
 export function isoTime(epochMs: number): string {
   return new Date(epochMs).toISOString();

@@ -34,13 +34,13 @@ export function whyRefused(
   // A program that is no browser sends no Origin. "null" (sandboxed frames, files) is somebody we do not know.
   const origin = request.headers.get("origin");
   if (origin !== null && !(origin.startsWith("http://") && hosts.has(origin.slice("http://".length).toLowerCase()))) {
-    return forbidden("Requests of other web pages are refused.", "Use the dashboard of this server, or a program.");
+    return forbidden("Requests of other web pages are refused.", "Use a program, not a web page.");
   }
-  // Browsers leave Origin out of simple reads, but not this. Following a link to the dashboard is all right.
+  // Browsers leave Origin out of simple reads, but not this. Following a link is all right.
   const site = request.headers.get("sec-fetch-site") ?? "none";
   const isLink = request.headers.get("sec-fetch-mode") === "navigate" && request.method === "GET";
   if (site !== "none" && site !== "same-origin" && !isLink) {
-    return forbidden("Requests of other web pages are refused.", "Use the dashboard of this server, or a program.");
+    return forbidden("Requests of other web pages are refused.", "Use a program, not a web page.");
   }
   for (const name of new URL(request.url).searchParams.keys()) {
     if (!SECRET_PARAMETERS.has(name.toLowerCase())) continue;

@@ -23,7 +23,7 @@ const LOOK_EVERY_MS = 1_000;
 /** Longer than the pauses between an agent's hooks within a turn, so that they share a connection. */
 const KEEP_ALIVE_MS = 60_000;
 
-/** 16 agents with a held question, their MCP connections and some dashboards are a tenth of it. */
+/** 16 agents with a held question, and their MCP connections are a tenth of it. */
 const CONNECTIONS_MAX = 1_024;
 
 export interface HttpEdge {
@@ -91,7 +91,7 @@ function createApp(edge: HttpEdge, hosts: () => ReadonlySet<string>): Hono {
   app.post("/hooks", (context) => answerHook(context.req.raw, edge.hooks, edge.log));
   app.all("/mcp", (context) => edge.mcp(context.req.raw));
   app.notFound(() =>
-    refusal(404, new SignalboxError("not_found", "There is nothing here.", "The paths are /mcp and /.")),
+    refusal(404, new SignalboxError("not_found", "There is nothing here.", "MCP is at /mcp.")),
   );
   app.onError((thrown) => {
     edge.log.error("http_route_broke", { kind: thrown.name });

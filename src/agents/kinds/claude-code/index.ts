@@ -17,7 +17,7 @@ export const claudeCode: AgentKind = {
     variable: "SIGNALBOX_CLAUDE",
     command: "claude",
     versionArgs: ["--version"],
-    install: "npm install -g @anthropic-ai/claude-code",
+    install: "Install it (npm install -g @anthropic-ai/claude-code), or set SIGNALBOX_CLAUDE to its path before the daemon starts.",
   },
   parseVersion,
   refuseVersion,
