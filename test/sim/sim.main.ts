@@ -9,6 +9,8 @@ const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "200" },
     seed: { type: "string" },
+    /** Exactly these, separated by commas. */
+    list: { type: "string" },
     from: { type: "string", default: "1" },
     /** Prints the trace also when nothing failed. */
     trace: { type: "boolean", default: false },
@@ -19,15 +21,16 @@ const { values } = parseArgs({
   },
 });
 
-const first = Number(values.seed ?? values.from);
-const count = values.seed === undefined ? Number(values.seeds) : 1;
+const seeds =
+  (values.list ?? values.seed)?.split(",").map(Number) ??
+  Array.from({ length: Number(values.seeds) }, (_, index) => Number(values.from) + index);
 const totals = new Map<string, number>();
 const broken = new Map<string, number[]>();
 const startedMs = performance.now();
 let ran = 0;
 let failed = 0;
 
-for (let seed = first; seed < first + count; seed++) {
+for (const seed of seeds) {
   const verdict = await runSeed(seed);
   ran += 1;
   for (const [name, times] of verdict.counts) totals.set(name, (totals.get(name) ?? 0) + times);

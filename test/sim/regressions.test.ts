@@ -1,0 +1,41 @@
+// Seeds that once failed, each with the promise it broke and why. A seed means what it meant as long as the simulator draws the
+// same numbers in the same order; afterwards it is one more seed, and the sentence beside it is still worth reading.
+
+import { expect, it } from "vitest";
+import { simulate } from "./simulate.ts";
+
+const FOUND: readonly [seed: number, what: string][] = [
+  [1, "a prompt's hook that came before the session file said busy ended its own message as interrupted"],
+  [17, "a terminal host that did not answer at the wrong moment left the queue standing for ever"],
+  [51, "a hook from before the turn's end passed for the word that a letter had arrived"],
+  [37, "a full disk at the moment of a crash took the daemon down"],
+  [50, "a full disk in a timer took the daemon down"],
+  [176, "a screen that could not be read once kept an agent `starting` for ever"],
+  [197, "a letter in a hook's answer was held up by what stood in the prompt box"],
+  [13, "the end of an earlier prompt's time to be believed cleared a later prompt"],
+  [73, "a message typed behind a person's Enter got that turn's end and reply"],
+  [222, "a new conversation without a transcript made a message unknown"],
+  [240, "a new daemon did not recognise its own letter in the box and waited for ever"],
+  [233, "a restart that a full disk refused was never tried again"],
+  [109, "a lost file event made a running turn count as over"],
+  [6, "a message of a deleted agent ended as unknown though the transcript told"],
+  [31, "a message was looked for in the new conversation only, and sent a second time"],
+  [59, "a letter whose hook answer was lost passed for delivered"],
+  [144, "a letter that the model had from a hook's answer was typed as well"],
+  [469, "a daemon that died right after a start forgot the process, and two shared a conversation"],
+  [493, "keys that the terminal still held were typed again, behind later messages"],
+  [375, "an Enter went to a draft that was typed where nobody counts keys"],
+  [38, "a lifetime with a fraction of a millisecond broke the command"],
+  [1058, "a grace that a full disk held up ended the turn after it"],
+  [1727, "an agent that could not be ended at once was never ended"],
+  [3133, "a transcript that could not be read was taken for one that does not exist"],
+];
+
+it("what failed once holds: every seed of the list", async () => {
+  const run = await simulate(["--list", FOUND.map(([seed]) => seed).join(",")]);
+  expect(run.output).toContain(`${FOUND.length} seeds, 0 failed`);
+}, 120_000);
+
+it("every seed is in the list once", () => {
+  expect(new Set(FOUND.map(([seed]) => seed)).size).toBe(FOUND.length);
+});
