@@ -338,7 +338,8 @@ export function createRun(options: RunOptions): Run {
       }
       if (entry.status === "idle" && before?.status !== "idle") idleSinceMs = clock.monotonicMs();
       if (entry.status !== "idle") idleSinceMs = null;
-      if (entry.status !== before?.status) facts.hookSays = null;
+      // A turn may be over between two reads; that the file was written anew then shows in its time alone.
+      if (entry.status !== before?.status || isLater(entry, before)) facts.hookSays = null;
       if (entry.status === "idle" && facts.limitedUntilMs === null) facts.apiTrouble = null;
       if (entry.status === "busy") watchApi();
       if (entry.status === "waiting") {
@@ -384,4 +385,8 @@ export function createRun(options: RunOptions): Run {
   };
   lookSoon();
   return run;
+}
+
+function isLater(entry: RegistryEntry, before: RegistryEntry): boolean {
+  return (entry.statusUpdatedAtMs ?? 0) > (before.statusUpdatedAtMs ?? 0);
 }

@@ -1,5 +1,6 @@
 // The one door: every command of every principal passes here. Parse, authorize, run in a transaction together with its audit
-// row, commit, then ring the doorbells and wait where the command waits. Refusals are audited as well.
+// row, commit, then ring the doorbells and wait where the command waits. Refusals are audited as well. Nothing is answered
+// before it is on the disk.
 
 import { createHash } from "node:crypto";
 import { z } from "zod";
@@ -56,12 +57,13 @@ export function createCommands(house: House, specs: readonly Spec[], notice: () 
       authorize(principal, spec.name, spec.level);
       const parsed = parse(spec, input);
       const answer = await once(spec, principal, parsed, context);
+      await house.db.durable();
       const text = notice();
       return text === null ? answer : { ...answer, notice: text };
     } catch (thrown) {
       const error = asSignalboxError(thrown);
       if (error.code === "internal") house.log.error("command.broke", { command: name, message: String(error.cause) });
-      refuse(principal, spec, error);
+      await refuse(principal, spec, error);
       throw error;
     }
   };
@@ -140,6 +142,7 @@ export function createCommands(house: House, specs: readonly Spec[], notice: () 
     isCommitted = true;
     for (const [topic, id] of rings) house.events.ring(topic, id);
     if (typeof ran.answer !== "function") return ran.answer;
+    await house.db.durable(); // what follows may touch the world outside
     return await finish(ran.answer, keyed);
   };
 
@@ -165,11 +168,12 @@ export function createCommands(house: House, specs: readonly Spec[], notice: () 
     }
   };
 
-  const refuse = (principal: Principal, spec: Spec, error: SignalboxError) => {
+  const refuse = async (principal: Principal, spec: Spec, error: SignalboxError) => {
     try {
       house.db.transaction(() =>
         house.audit.append({ ...who(principal), tool: spec.name, target: null, outcome: error.code, detail: {} }),
       );
+      await house.db.durable();
     } catch (failure) {
       house.log.error("audit.refusal_not_written", { command: spec.name, message: String(failure) });
     }

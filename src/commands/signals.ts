@@ -16,8 +16,14 @@ export interface HookPost {
 
 export type HookAnswer = { is: "unknown_secret" } | { is: "answer"; body: unknown };
 
-/** Takes one hook in. May take hours where a dialog is held open for an answer from outside. */
+/** Takes one hook in. May take hours where a dialog is held open for an answer from outside. What it says is on the disk. */
 export async function takeHook(house: House, post: HookPost): Promise<HookAnswer> {
+  const answer = await answerTo(house, post);
+  await house.db.durable();
+  return answer;
+}
+
+async function answerTo(house: House, post: HookPost): Promise<HookAnswer> {
   const row = house.registry.agentByHookSecretHash(hashSecret(post.secret));
   const kind: AgentKind | undefined = row === undefined ? undefined : house.kinds.get(row.kind);
   if (row === undefined || kind === undefined) return { is: "unknown_secret" };

@@ -51,7 +51,14 @@ it("is opened to be durable, consistent and without temporary files", () => {
   const { db } = withNotes();
   const pragma = (name: string) => Object.values(db.get<Record<string, unknown>>(`PRAGMA ${name}`) ?? {})[0];
   const settings = ["cipher", "journal_mode", "synchronous", "foreign_keys", "temp_store", "secure_delete"];
-  expect(settings.map(pragma)).toEqual(["aegis", "wal", 2, 1, 2, 1]);
+  expect(settings.map(pragma)).toEqual(["aegis", "wal", 1, 1, 2, 1]);
+});
+
+it("syncs its log for whoever is about to tell of a commit, and keeps serving after many waited at once", async () => {
+  const { db } = withNotes();
+  await db.durable();
+  await Promise.all(Array.from({ length: 50 }, (_, i) => (add(db, `note ${i}`), db.durable())));
+  expect(bodies(db)).toHaveLength(50);
 });
 
 it("leaves no readable byte in any file, while open, after a backup, and after it was closed", () => {
