@@ -1,0 +1,49 @@
+// `npm run soak -- --minutes N`: chaos rounds (chaos.ts) with the real Claude Code CLI for so long, progress on stderr, and at the
+// end one row for BENCHMARKS.md on stdout. Exits 3 when a message was lost or doubled or a dialog was touched.
+
+import { execFileSync } from "node:child_process";
+import { parseArgs } from "node:util";
+import { CLAUDE_VERSION } from "../test/support/real-claude.ts";
+import { noTotals, runChaos, summary } from "./chaos.ts";
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "10" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  },
+});
+const minutes = Number(values.minutes);
+const firstSeed = Number(values.seed);
+if (!(minutes > 0) || !Number.isInteger(firstSeed)) {
+  console.error("usage: npm run soak -- --minutes N [--seed N]");
+  process.exit(2);
+}
+
+/** A model keeps every request with its whole history; a new product now and then keeps that small. */
+const ROUNDS_EACH = 3;
+const MESSAGES_PER_ROUND = 120;
+
+const totals = noTotals();
+const startedMs = performance.now();
+const isOver = () => performance.now() - startedMs > minutes * 60_000;
+const say = (line) => console.error(`${((performance.now() - startedMs) / 60_000).toFixed(1)} min: ${line}`);
+for (let seed = firstSeed; !isOver(); seed++) {
+  await runChaos({ seed, rounds: ROUNDS_EACH, messagesPerRound: MESSAGES_PER_ROUND, say, isOver }, totals);
+}
+const took = ((performance.now() - startedMs) / 60_000).toFixed(1);
+const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], {
+  cwd: import.meta.dirname,
+  encoding: "utf8",
+}).trim();
+const { sent, answered, crashed, unseenByModel, failed, unknown, lost, doubled, intoDialogs, dialogs, kills } = totals;
+const shots = `${kills.daemon} daemon, ${kills.host} host, ${kills.agent} agent`;
+console.error(summary(totals));
+for (const line of [...lost, ...doubled, ...intoDialogs]) console.error(line);
+console.log(
+  "| commit | claude | minutes | first seed | messages | kill -9 | answered | turn killed (unseen by the model) | failed | unknown | lost | doubled | dialogs touched |",
+);
+console.log("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+console.log(
+  `| ${commit} | ${CLAUDE_VERSION} | ${took} | ${firstSeed} | ${sent} | ${shots} | ${answered} | ${crashed} (${unseenByModel}) | ${failed} | ${unknown} | ${lost.length} | ${doubled.length} | ${intoDialogs.length} of ${dialogs} |`,
+);
+process.exit(lost.length + doubled.length + intoDialogs.length === 0 ? 0 : 3);
