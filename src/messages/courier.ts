@@ -206,7 +206,7 @@ export function createCourier(deps: {
     if (row === undefined || row.state !== "sending" || isDetached) return;
     const line = lines.line(agentId);
     const isSameProcess = line !== null && line.generation === row.generation;
-    if (isSameProcess && sighting !== null && !keysAtWrite.has(id)) recogniseBox(row, line, sighting);
+    if (isSameProcess && sighting !== null) recogniseBox(row, line, sighting);
     const transcript = lines.transcriptAbout(agentId, markerOf(id), row.conversation_id);
     const step = resolveLate({
       attempts: row.attempts,
@@ -230,7 +230,8 @@ export function createCourier(deps: {
     await carryOut(row, next, line);
   };
 
-  /** The daemon that typed it has died and its count of human keys with it: the letter itself tells that the box is ours. */
+  /** Where the letter stands whole, the box is ours whatever was pressed meanwhile: a person's keys went to a dialog, or the
+   *  daemon that typed it has died and its count of human keys with it. */
   const recogniseBox = (row: MessageRow, line: Line, { reading, viewerInputs }: Awaited<ReturnType<Line["look"]>>) => {
     if (isWhole(reading.draft, line.kind.typed(letterOf(row)))) keysAtWrite.set(row.message_id, viewerInputs);
   };
@@ -302,6 +303,8 @@ export function createCourier(deps: {
       const message = mailbox.next(agentId);
       if (line === null || message === undefined || mailbox.inState(agentId, "sending").length > 0) return null;
       if (!suits(message, channel)) return null;
+      // What the program still keeps in its own queue came first and goes first.
+      if (channel === "turn_end" && mailbox.inState(agentId, "delivered").length > 0) return null;
       const { generation, conversationId: conversation_id } = line;
       const lease = { sent_at: clock.now(), channel, attempts: message.attempts + 1, generation, conversation_id };
       if (!ledger.move(message, "sending", lease)) return null;

@@ -230,6 +230,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       interrupted,
       interrupt() {
         made.isInterrupted = true;
+        for (const connection of connections) connection.abort("interrupted");
         interrupt();
       },
     };

@@ -17,6 +17,8 @@ export interface Evidence {
   answered: readonly Answered[];
   /** The state a person is shown; null for an agent that was deleted. */
   stateOf(agentId: string): string | null;
+  /** What its program really does, in words. */
+  truthOf(agentId: string): string;
 }
 
 /** States in which a queue may stand still. */
@@ -44,7 +46,7 @@ function checkVerdicts(evidence: Evidence): void {
     const state = evidence.stateOf(row.agent_id);
     evidence.sim.violate(
       "every accepted message gets its verdict",
-      `${row.message_id} is ${row.state}, its agent ${state ?? "deleted"}`,
+      `${row.message_id} is ${row.state}, its agent ${state ?? "deleted"}, in truth ${evidence.truthOf(row.agent_id)}`,
     );
   }
 }

@@ -167,6 +167,7 @@ export async function runSeed(seed: number): Promise<Verdict> {
         letters: callers.letters,
         answered: callers.answered,
         stateOf,
+        truthOf,
       });
   } finally {
     daemon.life().isDead = true;
@@ -189,6 +190,12 @@ export async function runSeed(seed: number): Promise<Verdict> {
     const { registry, supervisor } = daemon.composed().house;
     const row = registry.agent(agentId);
     return row === undefined ? null : supervisor.view(row).state;
+  }
+
+  function truthOf(agentId: string): string {
+    const program = [...programs.values()].find((one) => one.agentId === agentId && !one.owner.isDead);
+    if (program === undefined) return "without a process";
+    return `${program.phase()}, dialog ${program.dialog()?.kind ?? "none"}, box ${JSON.stringify(program.draft())}`;
   }
 
   function planLetters(): void {
