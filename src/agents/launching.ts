@@ -58,6 +58,7 @@ export async function launchAgent(
     });
     return deps.mintToken(row);
   });
+  await db.durable(); // the intent, before there is a process
   intended();
   const plan = kind.launch({
     agentId: row.agent_id,

@@ -152,6 +152,7 @@ export function createCourier(deps: {
     if (!ledger.move(message, "sending", { ...lease, channel: "peer" })) return;
     arm(message);
     try {
+      await db.durable();
       await line.peer(letterOf(message), `${message.sender_label} ${message.message_id}`);
     } catch (error) {
       // Perhaps written in part; the transcript decides when the deadline has passed, and then it is typed.
@@ -171,6 +172,7 @@ export function createCourier(deps: {
     keysAtWrite.set(message.message_id, viewerInputs);
     arm(message);
     box.typed(message.agent_id, { messageId: message.message_id, terminal: line.terminal, viewerInputs });
+    if (!(await isStillClear(line, message))) return;
     try {
       await line.terminal.write(line.kind.submitKeys(letterOf(message)), { ifViewerInputs: viewerInputs });
     } catch (error) {
@@ -181,6 +183,17 @@ export function createCourier(deps: {
       if (code === "timeout") keysHeldUntil.set(message.message_id, clock.monotonicMs() + KEYS_HELD_MS);
       log.info("courier.write_refused", { message: message.message_id, code });
     }
+  };
+
+  /** The intent is on the disk before the keys. In that moment a turn may have begun or the process gone: then nothing was
+   *  typed, and the message goes back as if it had never been taken. */
+  const isStillClear = async (line: Line, message: MessageRow): Promise<boolean> => {
+    await db.durable();
+    if (isDetached || mailbox.get(message.message_id)?.state !== "sending") return false;
+    const now = lines.line(message.agent_id);
+    if (now?.state === "ready" && now.terminal === line.terminal) return true;
+    ledger.move(message, "queued", { attempts: message.attempts, channel: null });
+    return false;
   };
 
   const arm = (message: Pick<MessageRow, "message_id">) => {
