@@ -11,80 +11,28 @@ import {
   upsellDialog,
 } from "../../src/agents/kinds/scripted/dialogs.ts";
 import { layOut } from "../../src/agents/kinds/scripted/frame.ts";
-import { registryDirIn, transcriptFileIn } from "../../src/agents/kinds/scripted/home.ts";
+import { transcriptFileIn } from "../../src/agents/kinds/scripted/home.ts";
 import { createKeyDecoder, type Key } from "../../src/agents/kinds/scripted/keys.ts";
 import { INTERRUPT_LINE, STOP_HOOK_PREFIX } from "../../src/agents/kinds/scripted/words.ts";
-import type { Sim } from "./sim.ts";
+import { createAgentFiles } from "./agent-files.ts";
+import {
+  type AgentProgram,
+  type AgentWorld,
+  type By,
+  isMerged,
+  MARKER,
+  type ModelEntry,
+  type Phase,
+  SIM_HOME,
+} from "./agent-world.ts";
+import { judgeKeys } from "./key-oracle.ts";
 import type { Source } from "./simulated-kind.ts";
-import type { Program, ProgramIo } from "./terminals.ts";
+import type { ProgramIo } from "./terminals.ts";
 import type { Owner } from "./time.ts";
-
-export const SIM_HOME = "/sim/home";
-export const MARKER = /(?<!\\)\[signalbox (msg_[0-9a-z]+) from /g;
-
-/** What one message was when the model got it. */
-export interface ModelEntry {
-  messageId: string;
-  agentId: string;
-  pid: number;
-  atMs: number;
-  via: "box" | "queue" | "stop_hook" | "context";
-  /** Who pressed the Enter that submitted it. */
-  by: "daemon" | "person";
-  conversationId: string;
-  /** True when the process died before the transcript held it: the resumed conversation does not know it. */
-  isForgotten: boolean;
-}
-
-/** The world's side of a program: network, other processes, people. */
-export interface AgentWorld {
-  sim: Sim;
-  model: ModelEntry[];
-  /** Delivers one hook; resolves to the answer, or null when there is none. Never rejects. */
-  postHook(post: {
-    secret: string;
-    payload: Record<string, unknown>;
-    timeoutMs: number | null;
-    connection: AbortController;
-  }): Promise<Record<string, unknown> | null>;
-  /** Whether a person has said that the directory is trusted. */
-  trust: { isTrusted: boolean };
-  isConversationLive(id: string, exceptPid: number): boolean;
-}
-
-export interface AgentProgram extends Program {
-  readonly pid: number;
-  readonly agentId: string;
-  readonly owner: Owner;
-  phase(): "starting" | "idle" | "busy" | "over";
-  conversationId(): string;
-  dialog(): Dialog | null;
-  draft(): string;
-  /** True when a person has a hand in what stands in the box. */
-  isPersonal(): boolean;
-  hasQueue(): boolean;
-  /** Someone cleans the box up. */
-  kill(why: string): void;
-  /** A background task ends and wakes the agent. */
-  wake(): void;
-  offer(): void;
-  /** True while the message is in the running turn, or waits inside the program for its own. */
-  isCarrying(messageId: string): boolean;
-  /** True while the model or a tool is at work and nothing waits for a person. */
-  isWorking(): boolean;
-}
 
 type Turn = { isInterrupted: boolean; interrupt: () => void; interrupted: Promise<void>; isTouched: boolean };
 
-/** A letter of the simulation is a header and one line; anything beside them was typed by somebody else. */
-function isMerged(prompt: string): boolean {
-  return prompt.includes("[signalbox msg_") && !/^\[signalbox msg_[0-9a-z]+ from [^\]]+\]\nletter-\d+$/.test(prompt);
-}
-
 class Interrupted extends Error {}
-
-/** The daemon reads the session file at the begin of its look, this much before the picture is taken. */
-const FILE_READ_MS = 3;
 
 /** An Escape with nothing behind it for this long is the key itself. */
 const ESCAPE_PAUSE_MS = 25;
@@ -103,26 +51,19 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   let conversationId = spec.argv[spec.argv.indexOf(isResumed ? "--resume" : "--session-id") + 1] ?? "";
   const box = createBox("5ff6");
   const decoder = createKeyDecoder();
-  const sessionFile = `${registryDirIn(SIM_HOME)}/${pid}.json`;
-  let phase: "starting" | "idle" | "busy" | "over" = "starting";
+  let phase: Phase = "starting";
   let isBoxShown = false;
-  let dialog: {
-    shown: Dialog;
-    waitingFor: string | null;
-    openedAtMs: number;
-    settle: (option: number | null) => void;
-  } | null = null;
+  let dialog: { shown: Dialog; settle: (option: number | null) => void } | null = null;
+  /** When the dialog that is open opened, or the last one closed. */
+  let dialogSinceMs = 0;
   let turn: Turn | null = null;
-  let queue: { prompt: string; by: "daemon" | "person" }[] = [];
+  let queue: { prompt: string; by: By }[] = [];
   let personal = false;
   let phaseSinceMs = 0;
   let draftSinceMs = 0;
-  let flushAtMs = 0;
-  let unflushed: { text: string; entries: ModelEntry[] }[] = [];
   let lastEscapeMs = Number.NEGATIVE_INFINITY;
   let promptCount = 0;
   let carried: string[] = [];
-  let busyShownMs = 0;
   let escapePause: { cancel(): void } | null = null;
   const connections = new Set<AbortController>();
 
@@ -137,45 +78,16 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
 
   // ---- what others can see
 
-  /** The session file follows the program by a moment; late ones keep their order. */
-  let fileAtMs = 0;
+  const witness = createAgentFiles(sim, { pid, cwd: spec.cwd, name: me, clock });
   const report = (
     status: "idle" | "busy" | "waiting",
     waitingFor: string | null = null,
     delayMs = random.between(0, 4),
   ) => {
-    if (phase === "over") return;
-    const late = sim.strikes("file_late", 0.15, `${me} ${status}`) ? random.between(100, 1_500) : 0;
-    fileAtMs = Math.max(fileAtMs, now() + delayMs + late);
-    const text = JSON.stringify({
-      pid,
-      sessionId: conversationId,
-      status,
-      ...(waitingFor === null ? {} : { waitingFor }),
-      statusUpdatedAt: clock.now(),
-    });
-    clock.after(fileAtMs - now(), () => {
-      if (sim.strikes("file_torn", 0.15, me)) {
-        files.write(sessionFile, text.slice(0, random.whole(0, text.length - 1)));
-        clock.after(random.between(1, 30), () => files.write(sessionFile, text));
-        fileAtMs = Math.max(fileAtMs, now() + 31);
-      } else files.write(sessionFile, text);
-      if (status === "busy") busyShownMs = Math.max(fileAtMs, now());
-    });
+    if (phase !== "over") witness.report({ conversationId, status, waitingFor }, delayMs);
   };
-
-  /** A line of the transcript, flushed a moment after it was written; lines keep their order. */
-  const write = (line: Record<string, unknown>, delayMs: number, entries: ModelEntry[] = []) => {
-    const late = sim.strikes("transcript_late", 0.3, me) ? random.between(100, 1_000) : 0;
-    flushAtMs = Math.max(flushAtMs, now() + delayMs + late);
-    const item = { text: `${JSON.stringify(line)}\n`, entries };
-    const path = transcriptFileIn(SIM_HOME, spec.cwd, conversationId);
-    unflushed.push(item);
-    clock.after(flushAtMs - now(), () => {
-      unflushed = unflushed.filter((one) => one !== item);
-      files.append(path, item.text);
-    });
-  };
+  const write = (line: Record<string, unknown>, delayMs: number, entries: ModelEntry[] = []) =>
+    witness.write(conversationId, line, delayMs, entries);
 
   /** Posts a hook. Its connection breaks when the program dies or gives up waiting. */
   const tell = async (
@@ -201,7 +113,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
 
   // ---- the model's side
 
-  const giveToModel = (prompt: string, via: ModelEntry["via"], by: "daemon" | "person"): ModelEntry[] => {
+  const giveToModel = (prompt: string, via: ModelEntry["via"], by: By): ModelEntry[] => {
     const entries: ModelEntry[] = [];
     for (const [, messageId = ""] of prompt.matchAll(MARKER)) {
       const entry: ModelEntry = { messageId, agentId, pid, atMs: now(), via, by, conversationId, isForgotten: false };
@@ -238,7 +150,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   };
 
   /** Whatever the person or signalbox submitted while nothing ran. */
-  const begin = async (prompt: string, by: "daemon" | "person") => {
+  const begin = async (prompt: string, by: By) => {
     turn = newTurn();
     enterPhase("busy");
     try {
@@ -284,7 +196,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     report("idle", null, fileDelayMs);
   };
 
-  const takeQueue = (): { prompt: string; via: "queue"; by: "daemon" | "person" } | null => {
+  const takeQueue = (): { prompt: string; via: "queue"; by: By } | null => {
     const [first] = queue;
     if (first === undefined) return null;
     const prompt = queue.map((one) => one.prompt).join("\n");
@@ -293,7 +205,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     return { prompt, via: "queue", by: first.by };
   };
 
-  const runTurns = async (first: { prompt: string; via: ModelEntry["via"]; by: "daemon" | "person" }) => {
+  const runTurns = async (first: { prompt: string; via: ModelEntry["via"]; by: By }) => {
     let next: typeof first | null = first;
     while (next !== null && phase === "busy") {
       if (next.via !== "box") {
@@ -307,7 +219,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   };
 
   /** One turn; gives back what runs next. */
-  const runOne = async (was: { prompt: string; via: ModelEntry["via"]; by: "daemon" | "person" }) => {
+  const runOne = async (was: { prompt: string; via: ModelEntry["via"]; by: By }) => {
     const { prompt, via } = was;
     promptCount += 1;
     const entries = giveToModel(prompt, via, was.by);
@@ -405,7 +317,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
 
   const ask = (shown: Dialog, waitingFor: string | null): Promise<number | null> =>
     new Promise((resolve) => {
-      dialog = { shown, waitingFor, openedAtMs: now(), settle: resolve };
+      dialog = { shown, settle: resolve };
+      dialogSinceMs = now();
       if (waitingFor !== null) report("waiting", waitingFor);
       sim.trace(`${me} dialog opens: ${shown.kind}`);
       io.painted();
@@ -414,6 +327,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   const closeDialog = () => {
     if (dialog === null) return;
     dialog = null;
+    dialogSinceMs = now();
     sim.trace(`${me} dialog closes`);
     io.painted();
   };
@@ -423,7 +337,17 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   const input = (bytes: string, from: Source, lookedAtMs: number) => {
     if (phase === "over") return;
     if (sim.strikes("agent_killed_mid_paste", from.is === "person" ? 0.05 : 0.3, me)) return kill("mid-paste");
-    judgeKeys(from, lookedAtMs);
+    judgeKeys(sim, from, lookedAtMs, {
+      name: me,
+      phase,
+      phaseSinceMs,
+      busyShownMs: witness.busyShownMs(),
+      dialog: dialog?.shown ?? null,
+      dialogSinceMs,
+      draft: box.draft(),
+      draftSinceMs,
+      isPersonal: personal,
+    });
     escapePause?.cancel();
     press(decoder.feed(Buffer.from(bytes, "utf8")), from);
     if (decoder.escapePending()) escapePause = clock.after(ESCAPE_PAUSE_MS, () => press(decoder.flush(), from));
@@ -443,43 +367,6 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     if (box.draft() === "") personal = false;
     else if (from.is === "person" && box.draft() !== before) personal = true;
     io.painted();
-  };
-
-  /** The oracle for keys: where did they land, and could their giver have known? */
-  const judgeKeys = (from: Source, lookedAtMs: number) => {
-    if (from.is === "person" || from.is === "unknown") return;
-    const since = (what: string, sinceMs: number, detail: string) => {
-      if (sinceMs >= lookedAtMs) sim.count(`race: ${what}`);
-      else sim.violate(what, detail);
-    };
-    if (dialog !== null) {
-      if (from.is === "interrupt") return;
-      if (from.is === "option") {
-        const summary = `${dialog.shown.subject}: ${dialog.shown.asks}`;
-        if (from.summary !== summary)
-          since("an answer goes to the dialog it was given for", dialog.openedAtMs, `${from.summary} / ${summary}`);
-        return;
-      }
-      return since(
-        "nothing is typed into a dialog",
-        dialog.openedAtMs,
-        `${from.is} into ${dialog.shown.kind} of ${me}`,
-      );
-    }
-    if (from.is === "option")
-      return since("an answer goes to the dialog it was given for", phaseSinceMs, `${me} shows no dialog`);
-    if (phase === "starting")
-      return since("nothing is typed while an agent starts", phaseSinceMs, `${from.is} into ${me}`);
-    if (from.is === "submit" && phase === "busy") {
-      // The session file follows the Enter by 30-78 ms: before, nobody can know.
-      const isKnown = busyShownMs >= phaseSinceMs;
-      since("nothing is typed while an agent works", isKnown ? busyShownMs + FILE_READ_MS : now(), me);
-    }
-    if (from.is === "submit" && box.draft() !== "") {
-      since("nothing is typed behind a draft", draftSinceMs, `${me}: ${JSON.stringify(box.draft().slice(0, 40))}`);
-    }
-    if (from.is === "enter" && personal) since("nobody submits a person's draft for them", draftSinceMs, me);
-    if (from.is === "clear" && personal) since("nobody deletes a person's draft", draftSinceMs, me);
   };
 
   const pressDialog = (key: Key, isAlone: boolean) => {
@@ -530,7 +417,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   };
 
   /** A prompt submitted in a turn: its hook fires now and not again when it runs. */
-  const enqueue = async (prompt: string, by: "daemon" | "person") => {
+  const enqueue = async (prompt: string, by: By) => {
     await sleep(random.between(14, 60));
     const answer = await tell("UserPromptSubmit", { prompt }, 5_000);
     if (phase === "over") return;
@@ -576,7 +463,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   const kill = (why: string) => {
     if (phase === "over") return;
     sim.trace(`${me} killed ${why}`);
-    for (const { entries } of unflushed) for (const entry of entries) entry.isForgotten = true;
+    witness.forget();
     die();
     io.exited({ exitCode: null, signal: "SIGKILL" });
   };
@@ -590,9 +477,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     sim.trace(`${me} leaves: ${why}`);
     if (hadBegun) guarded(tell("SessionEnd", { reason: why === "prompt_input_exit" ? why : "other" }, 500));
     await sleep(turn === null ? random.between(60, 300) : random.between(250, 1_800));
-    for (const { text } of unflushed) files.append(transcriptFileIn(SIM_HOME, spec.cwd, conversationId), text);
+    witness.close();
     die();
-    files.remove(sessionFile);
     io.exited({ exitCode: code, signal: null });
   };
 
@@ -668,7 +554,6 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     dialog: () => dialog?.shown ?? null,
     draft: () => box.draft(),
     isPersonal: () => personal && box.draft() !== "",
-    hasQueue: () => queue.length > 0,
     kill,
     wake() {
       if (phase !== "idle" || dialog !== null) return;

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { isEnd, MESSAGE_MOVES } from "../../src/messages/delivery.ts";
 import type { MessageRow } from "../../src/messages/mailbox.ts";
 import type { Database } from "../../src/storage/database.ts";
-import type { ModelEntry } from "./agent.ts";
+import type { ModelEntry } from "./agent-world.ts";
 import type { Answered, Letter } from "./callers.ts";
 import type { Sim } from "./sim.ts";
 

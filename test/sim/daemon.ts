@@ -7,7 +7,7 @@ import { type Composed, compose } from "../../src/daemon/compose.ts";
 import { SignalboxError } from "../../src/kernel/errors.ts";
 import { createIds } from "../../src/kernel/ids.ts";
 import type { Log, LogFields } from "../../src/kernel/log.ts";
-import { SIM_HOME } from "./agent.ts";
+import { SIM_HOME } from "./agent-world.ts";
 import { createLife, Killed, type Life } from "./life.ts";
 import { createOutside } from "./outside.ts";
 import type { Sim } from "./sim.ts";

@@ -1,7 +1,7 @@
 // The loopback between the simulated programs and the daemon: what it does to one hook. The agent waits for the answer as
 // long as its own timeout allows and then goes on by itself, as Claude Code does.
 
-import { type AgentWorld, MARKER } from "./agent.ts";
+import { type AgentWorld, MARKER } from "./agent-world.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Sim } from "./sim.ts";
 

@@ -1,7 +1,7 @@
 // The people around the agents: they answer dialogs, type drafts and finish them, interrupt, clear and leave. A person looks
 // before typing, as people do, and in the end tidies up whatever they had a hand in. Also the machine's own misfortunes.
 
-import type { AgentProgram } from "./agent.ts";
+import type { AgentProgram } from "./agent-world.ts";
 import { agentPrincipal, type Callers, OPERATOR } from "./callers.ts";
 import type { Daemon } from "./daemon.ts";
 import type { FaultKind } from "./faults.ts";
@@ -87,6 +87,10 @@ export function createPeople(options: {
     agent_killed_starting: () => killSome("agent_killed_starting", (program) => program.phase() === "starting"),
     agent_killed_idle: () => killSome("agent_killed_idle", isResting),
     agent_killed_mid_turn: () => killSome("agent_killed_mid_turn", (program) => program.phase() === "busy"),
+    agent_killed_with_queue() {
+      const terminal = some((program) => program.isWorking() && program.draft() === "");
+      if (terminal !== null) press(terminal, "for later\r");
+    },
     agent_leaves() {
       const terminal = some((program) => isResting(program) && program.draft() === "");
       if (terminal !== null && sim.strikes("agent_leaves", 0.3, terminal.spec.ref)) press(terminal, "/exit\r");
@@ -172,7 +176,7 @@ export function createPeople(options: {
     },
     agent_deleted() {
       const agentId = random.pick(options.agentIds());
-      if (!sim.strikes("agent_deleted", 0.15, agentId)) return;
+      if (!sim.strikes("agent_deleted", 0.35, agentId)) return;
       void callers.call("delete_agent", { agent_id: agentId, force: true }, { tries: 3 });
     },
   };

@@ -2,7 +2,8 @@
 // everything is healed and given time, and what happened is held against the promises.
 
 import { createHash } from "node:crypto";
-import { type AgentProgram, type ModelEntry, startAgent } from "./agent.ts";
+import { startAgent } from "./agent.ts";
+import type { AgentProgram, ModelEntry } from "./agent-world.ts";
 import { createCallers } from "./callers.ts";
 import { checkAll, withoutVerdict } from "./checks.ts";
 import { createDaemon } from "./daemon.ts";
@@ -74,7 +75,8 @@ export async function runSeed(seed: number): Promise<Verdict> {
     pidExists,
     heard(event, fields) {
       if (event === "agent.state") agentStates.add(String(fields.state));
-      if (event !== "message.state" || fields.state !== "processed") return;
+      // What waits inside a program can be told from what runs by the transcript alone.
+      if (event !== "message.state" || fields.state !== "processed" || sim.machine.areTranscriptsUnreadable) return;
       const busy = [...programs.values()].find((one) => !one.owner.isDead && one.isCarrying(String(fields.message)));
       if (busy !== undefined)
         sim.violate("a message is processed when its own turn has ended", `${fields.message} in ${busy.pid}`);

@@ -1,0 +1,72 @@
+// What a simulated agent program has around it, and what is known of it from outside: the words that the program, the world and
+// the checkers share.
+
+import type { Dialog } from "../../src/agents/kinds/scripted/dialogs.ts";
+import type { Sim } from "./sim.ts";
+import type { Program } from "./terminals.ts";
+import type { Owner } from "./time.ts";
+
+export const SIM_HOME = "/sim/home";
+
+/** The oracle's own pattern: what the daemon thinks is a header plays no part here. */
+export const MARKER = /(?<!\\)\[signalbox (msg_[0-9a-z]+) from /g;
+
+export type By = "daemon" | "person";
+
+export type Phase = "starting" | "idle" | "busy" | "over";
+
+/** What one message was when the model got it. */
+export interface ModelEntry {
+  messageId: string;
+  agentId: string;
+  pid: number;
+  atMs: number;
+  via: "box" | "queue" | "stop_hook" | "context";
+  /** Who pressed the Enter that submitted it. */
+  by: By;
+  conversationId: string;
+  /** True when the process died before the transcript held it: the resumed conversation does not know it. */
+  isForgotten: boolean;
+}
+
+/** The world's side of a program: network, other processes, people. */
+export interface AgentWorld {
+  sim: Sim;
+  model: ModelEntry[];
+  /** Delivers one hook; resolves to the answer, or null when there is none. Never rejects. */
+  postHook(post: {
+    secret: string;
+    payload: Record<string, unknown>;
+    timeoutMs: number | null;
+    connection: AbortController;
+  }): Promise<Record<string, unknown> | null>;
+  /** Whether a person has said that the directory is trusted. */
+  trust: { isTrusted: boolean };
+  isConversationLive(id: string, exceptPid: number): boolean;
+}
+
+export interface AgentProgram extends Program {
+  readonly pid: number;
+  readonly agentId: string;
+  readonly owner: Owner;
+  phase(): Phase;
+  conversationId(): string;
+  dialog(): Dialog | null;
+  draft(): string;
+  /** True when a person has a hand in what stands in the box. */
+  isPersonal(): boolean;
+  kill(why: string): void;
+  /** A background task ends and wakes the agent. */
+  wake(): void;
+  /** An offer that nobody asked for opens. */
+  offer(): void;
+  /** True while the message is in the running turn, or waits inside the program for its own. */
+  isCarrying(messageId: string): boolean;
+  /** True while the model or a tool is at work and nothing waits for a person. */
+  isWorking(): boolean;
+}
+
+/** A letter of the simulation is a header and one line; anything beside them was typed by somebody else. */
+export function isMerged(prompt: string): boolean {
+  return prompt.includes("[signalbox msg_") && !/^\[signalbox msg_[0-9a-z]+ from [^\]]+\]\nletter-\d+$/.test(prompt);
+}
