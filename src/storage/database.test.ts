@@ -57,7 +57,11 @@ it("is opened to be durable, consistent and without temporary files", () => {
 it("syncs its log for whoever is about to tell of a commit, and keeps serving after many waited at once", async () => {
   const { db } = withNotes();
   await db.durable();
-  await Promise.all(Array.from({ length: 50 }, (_, i) => (add(db, `note ${i}`), db.durable())));
+  const waiting = Array.from({ length: 50 }, (_, i) => {
+    add(db, `note ${i}`);
+    return db.durable();
+  });
+  await Promise.all(waiting);
   expect(bodies(db)).toHaveLength(50);
 });
 

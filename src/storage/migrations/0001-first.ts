@@ -44,6 +44,7 @@ export const migration0001 = {
       deleted_at INTEGER
     ) STRICT;
     CREATE INDEX agents_by_session ON agents (session_id, created_at);
+    CREATE UNIQUE INDEX agents_by_hook_secret ON agents (hook_secret_hash) WHERE hook_secret_hash IS NOT NULL;
     CREATE UNIQUE INDEX agents_name ON agents (session_id, name) WHERE deleted_at IS NULL;
 
     CREATE TABLE messages (
@@ -74,6 +75,7 @@ export const migration0001 = {
       failure_message TEXT
     ) STRICT;
     CREATE INDEX messages_open ON messages (agent_id, state, seq);
+    CREATE INDEX messages_expiring ON messages (expires_at) WHERE state = 'queued' AND expires_at IS NOT NULL;
     CREATE INDEX messages_by_sender ON messages (sender, agent_id, accepted_at);
 
     CREATE TABLE tokens (
