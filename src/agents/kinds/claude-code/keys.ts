@@ -16,10 +16,10 @@ export const keys = {
   stash: "\x13",
 };
 
-/** A mention (`@path` at the start of a word) would be replaced by that file's content, wherever the file lies; with a
+/** A mention (`@path` at the start of a word, or behind one of four full-width signs) would be replaced by that file's content, wherever the file lies; with a
  *  backslash before it, it stays what was written. At the end of a text it would also open a menu that eats the Enter. */
 export function typed(text: string): string {
-  return text.replace(/(^|\s)@(?=\S)/gu, "$1\\@");
+  return text.replace(/(^|[\s、。！？])@(?=\S)/gu, "$1\\@");
 }
 
 /** Bracketed, because an unbracketed text of some length turns its Enter into a line break. `text` holds no escape. */
