@@ -2,7 +2,7 @@
 // moments for the daemon, the terminal host and the agents. The CI test and `npm run soak` run this; what counts as lost or
 // doubled is decided here, from what reached the model and never from what signalbox says.
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -77,7 +77,8 @@ export async function runChaos(options: ChaosOptions, totals: Totals): Promise<v
     for (let round = 1; round <= options.rounds && options.isOver?.() !== true; round++) {
       const before = product.model.requests.length;
       const sent = await playRound(product, { agents, round, random, options, totals });
-      judge(product, sent, totals);
+      const found = judge(product, sent, totals);
+      for (const line of found.length === 0 ? [] : evidence(product, found)) options.say(line);
       options.say(
         `seed ${options.seed} round ${round}: ${sent.length} messages, ${product.model.requests.length - before} requests; so far ${summary(totals)}`,
       );
@@ -204,10 +205,14 @@ async function persist(call: () => Promise<Answer>): Promise<Answer> {
   return answered ?? {};
 }
 
-function judge(product: RealProduct, sent: readonly Sent[], totals: Totals): void {
+/** Answers the ids of the messages of which something is wrong. */
+function judge(product: RealProduct, sent: readonly Sent[], totals: Totals): string[] {
+  const wrong = () => totals.lost.length + totals.doubled.length + totals.intoDialogs.length;
+  const found: string[] = [];
   for (const { messageId, body, receipt } of sent) {
     const { requests } = product.model;
     const turns = turnsOf(requests, messageId);
+    const wrongBefore = wrong();
     const told = `${messageId} (${body}) ${JSON.stringify(receipt.failure)} turns ${turns}`;
     if (turns > 1) totals.doubled.push(told);
     if (receipt.state === "unknown") totals.unknown += 1;
@@ -226,7 +231,37 @@ function judge(product: RealProduct, sent: readonly Sent[], totals: Totals): voi
     }
     const canary = /canary-\S+(?=\.$)/.exec(body)?.[0];
     if (canary !== undefined && existsSync(join(product.root, canary))) totals.intoDialogs.push(told);
+    if (wrong() > wrongBefore) found.push(messageId);
   }
+  return found;
+}
+
+/** What a person needs to see who was wrong: the requests around these messages, and what the daemons wrote of their agents. */
+function evidence({ model, stateDir }: RealProduct, ids: readonly string[]): string[] {
+  const log = readFileSync(join(stateDir, "logs", "daemon.log"), "utf8").split("\n");
+  const agents = new Set(
+    log.filter((line) => ids.some((id) => line.includes(id))).map((line) => /agt_\w+/.exec(line)?.[0]),
+  );
+  const lines = log
+    .filter(
+      (line) =>
+        [...agents].some((agent) => agent !== undefined && line.includes(agent)) || line.includes("daemon.ready"),
+    )
+    .map((line) => ({ atMs: Number(/"time":(\d+)/.exec(line)?.[1]), line }));
+  const asked = model.requests
+    .filter(({ kind }) => kind === "main")
+    .filter(({ texts }) => texts.some(({ text }) => ids.some((id) => text.includes(id))))
+    .map(({ number, atMs, conversationId, newUserText, outcome }) => {
+      const fresh = [...newUserText.matchAll(/msg_[0-9a-z]+/g)].map(([id]) => id).join(" ");
+      return { atMs, line: `request ${number} at ${atMs} of ${conversationId}, ${outcome}, new: ${fresh}` };
+    });
+  const of = asked.filter(({ line }) => ids.some((id) => line.includes(id)));
+  const first = Math.min(...of.map(({ atMs }) => atMs)) - 5_000;
+  const last = Math.max(...of.map(({ atMs }) => atMs)) + 5_000;
+  return [...lines, ...asked]
+    .filter(({ atMs }) => atMs >= first && atMs <= last)
+    .sort((one, other) => one.atMs - other.atMs)
+    .map(({ line }) => `  ${line}`);
 }
 
 function isReplyTo(reply: string | null, messageId: string, body: string): boolean {

@@ -105,6 +105,7 @@ function expected(body: string): string {
 const defused = (text: string) =>
   text
     .replaceAll("\\@", "@")
+    .replace(/<\\(\/?pasted_content)/g, "<$1") // the program itself defuses its own tags so
     .split("\n")
     .map((line) => line.trimEnd())
     .join("\n");
