@@ -17,6 +17,9 @@ const ENTER_SHOWS_MS = 150;
 /** A box that will not empty is left to its person. */
 const CLEARS_MAX = 5;
 
+/** A letter, or the placeholder of one that was folded, in a draft without its blanks (the box breaks lines where it likes). */
+const LETTER_IN_BOX = /\[signalboxmsg_|\[pastedtext#/iu;
+
 interface Seen {
   draft: string;
   viewerInputs: number;
@@ -83,9 +86,11 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
     },
     async clear(agentId, line, seen) {
       const debt = owed.get(agentId);
-      const mayWipe = debt !== undefined && debt.tries < CLEARS_MAX;
+      // Only what holds our letter: the person may have begun another draft since.
+      const mayWipe =
+        debt !== undefined && debt.tries < CLEARS_MAX && LETTER_IN_BOX.test(seen.draft.replace(/\s/gu, ""));
       if (mayWipe) debt.tries += 1;
-      else owed.delete(agentId);
+      else if (debt !== undefined && debt.tries >= CLEARS_MAX) owed.delete(agentId);
       if (mayWipe || isLeftover(agentId, line, seen)) {
         await wipe(line, seen);
         return awaitRedraw(agentId);

@@ -28,6 +28,9 @@ const FOUND: readonly [seed: number, what: string][] = [
   [38, "a lifetime with a fraction of a millisecond broke the command"],
   [1058, "a grace that a full disk held up ended the turn after it"],
   [1727, "an agent that could not be ended at once was never ended"],
+  [1335, "a draft begun right after two had been parted was deleted"],
+  [104, "a person's answer to a dialog made the letter in the box look foreign for ever"],
+  [5352, "a letter at the turn's end overtook one that the program kept in its own queue"],
   [3133, "a transcript that could not be read was taken for one that does not exist"],
 ];
 
