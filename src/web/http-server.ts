@@ -90,9 +90,7 @@ function createApp(edge: HttpEdge, hosts: () => ReadonlySet<string>): Hono {
   app.get("/healthz", () => Response.json({ ok: true }));
   app.post("/hooks", (context) => answerHook(context.req.raw, edge.hooks, edge.log));
   app.all("/mcp", (context) => edge.mcp(context.req.raw));
-  app.notFound(() =>
-    refusal(404, new SignalboxError("not_found", "There is nothing here.", "MCP is at /mcp.")),
-  );
+  app.notFound(() => refusal(404, new SignalboxError("not_found", "There is nothing here.", "MCP is at /mcp.")));
   app.onError((thrown) => {
     edge.log.error("http_route_broke", { kind: thrown.name });
     return refusal(

@@ -7,8 +7,8 @@ import type { AddressInfo } from "node:net";
 import { type Reply, say, sendJson, writeReply } from "./reply.ts";
 import { type ModelRequest, readRequest, type TextBlock } from "./request.ts";
 
-export { cut, fail, type Gate, gate, hang, type Pieces, type Reply, say, type ToolUse, useTool } from "./reply.ts";
-export type { ModelRequest, RequestKind, TextBlock } from "./request.ts";
+export { cut, fail, gate, type Reply, say, useTool } from "./reply.ts";
+export type { ModelRequest, TextBlock } from "./request.ts";
 
 export type Answer = Reply | ((request: ModelRequest) => Reply | Promise<Reply>);
 

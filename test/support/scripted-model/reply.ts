@@ -53,11 +53,6 @@ export function cut(text: string | null = null, timing: ReplyTiming = {}): Reply
   return { is: "cut", text, ...timing };
 }
 
-/** Takes the request and never answers. */
-export function hang(): Reply {
-  return { is: "hang" };
-}
-
 /** Something a test opens by hand. */
 export interface Gate {
   readonly opened: Promise<void>;

@@ -17,7 +17,8 @@ export const claudeCode: AgentKind = {
     variable: "SIGNALBOX_CLAUDE",
     command: "claude",
     versionArgs: ["--version"],
-    install: "Install it (npm install -g @anthropic-ai/claude-code), or set SIGNALBOX_CLAUDE to its path before the daemon starts.",
+    install:
+      "Install it (npm install -g @anthropic-ai/claude-code), or set SIGNALBOX_CLAUDE to its path before the daemon starts.",
   },
   parseVersion,
   refuseVersion,
