@@ -14,7 +14,7 @@ import { type Call, defineCommand } from "./execute.ts";
 import { agentId, force, idempotencyKey, nameField, note, sessionId, text, waitSeconds } from "./fields.ts";
 import { requireAgent, requireSession, waitUntil } from "./house.ts";
 import { acceptMessage, bodyField } from "./messages.ts";
-import { renderStartedAgent, renderWaitingFor, startedAgentView, waitingForView } from "./views.ts";
+import { renderStartedAgent, renderWaitingFor, startedAgain, startedAgentView, waitingForView } from "./views.ts";
 
 /** Linux takes 128 KiB in one argument; the prompt travels as one, together with the protocol's own text. */
 const SYSTEM_PROMPT_MAX = 64 * 1024;
@@ -114,6 +114,7 @@ export const createAgent = defineCommand({
       },
     };
   },
+  again: startedAgain,
 });
 
 export const deleteAgent = defineCommand({
@@ -223,6 +224,7 @@ export const startConversation = defineCommand({
       },
     };
   },
+  again: startedAgain,
 });
 
 export const waitForAgent = defineCommand({

@@ -33,6 +33,9 @@ export interface Spec<Input extends z.ZodObject = z.ZodObject, Prepared = unknow
   input: Input;
   prepare?: (call: Omit<Call, "ring" | "note">, input: z.infer<Input>) => Promise<Prepared>;
   run: (call: Call, input: z.infer<Input>, prepared: Prepared) => Ran;
+  /** The result for a `target` of an earlier run whose own answer was lost with the daemon that ran it; null when there is
+   *  nothing to show any more. Reads only. */
+  again?: (house: House, principal: Principal, target: string) => Record<string, unknown> | null;
 }
 
 export function defineCommand<Input extends z.ZodObject, Prepared = undefined>(spec: Spec<Input, Prepared>): Spec {
@@ -80,29 +83,32 @@ export function createCommands(house: House, specs: readonly Spec[], notice: () 
       "SELECT arguments_hash, answer, target FROM idempotency WHERE scope = ? AND key = ?",
       [scope, key],
     );
-    if (earlier !== undefined) return replay(earlier, hash, key);
+    if (earlier !== undefined) return replay(spec, principal, earlier, { hash, key });
     const work = perform(spec, principal, input, context, { scope, key, hash });
     inFlight.set(`${scope}\n${key}\n${hash}`, work);
     return await work.finally(() => inFlight.delete(`${scope}\n${key}\n${hash}`));
   };
 
   const replay = (
+    spec: Spec,
+    principal: Principal,
     earlier: { arguments_hash: string; answer: string | null; target: string },
-    hash: string,
-    key: string,
-  ) => {
-    if (earlier.arguments_hash !== hash) {
+    asked: { hash: string; key: string },
+  ): Record<string, unknown> => {
+    if (earlier.arguments_hash !== asked.hash) {
       throw new SignalboxError(
         "conflict",
-        `The idempotency key ${JSON.stringify(key)} was used with other arguments.`,
+        `The idempotency key ${JSON.stringify(asked.key)} was used with other arguments.`,
         "Use a new key for a new request.",
       );
     }
     if (earlier.answer !== null) return JSON.parse(earlier.answer) as Record<string, unknown>;
+    const again = spec.again?.(house, principal, earlier.target) ?? null;
+    if (again !== null) return again;
     throw new SignalboxError(
       "conflict",
-      `The request of this key was accepted as ${earlier.target}, but its answer was lost when the daemon died.`,
-      "It was done and will not be done again: ask for that id with get_message or get_session_status.",
+      `The request of this key was done as ${earlier.target}, which is gone again.`,
+      "It will not be done twice: use a new key for a new request.",
     );
   };
 

@@ -72,6 +72,10 @@ export const sendMessage = defineCommand({
     });
     return { target: row.message_id, answer: () => untilReached(call, row, input.wait_for, input.wait_s) };
   },
+  again(house, principal, target) {
+    const row = house.mailbox.get(target);
+    return row === undefined ? null : renderMessage(row, principal);
+  },
 });
 
 export const getMessage = defineCommand({

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import type { Principal } from "../access/principal.ts";
+import { maySee } from "../access/roles.ts";
 import type { AgentRow, SessionRow } from "../agents/registry.ts";
 import type { AgentView } from "../agents/supervisor.ts";
 import { isoTime } from "../kernel/clock.ts";
@@ -74,6 +75,14 @@ export function renderStartedAgent(view: AgentView): z.infer<typeof startedAgent
     conversation_id: view.row.conversation_id,
     terminal: view.terminal,
   };
+}
+
+/** The agent that a call of a lost answer started, as it is now. */
+export function startedAgain(house: House, principal: Principal, target: string): Record<string, unknown> | null {
+  const row = house.registry.agent(target);
+  return row === undefined || !maySee(principal, row.session_id)
+    ? null
+    : renderStartedAgent(house.supervisor.view(row));
 }
 
 export function renderWaitingFor(view: AgentView): z.infer<typeof waitingForView> {

@@ -147,7 +147,7 @@ describe("while the line is not clear", () => {
     const { agent } = await withAgent(house);
     const line = house.house.supervisor.line(agent.agent_id);
     const receipt = await send(house, agent.agent_id, "from outside");
-    await until(async () => house.house.mailbox.get(receipt.message_id)?.state === "sending");
+    await until(async () => house.oracle().some((one) => one.event === "enter_lost"));
     // As in a terminal whose keys signalbox cannot count: typed behind our text, and submitted together with it.
     await line?.terminal.write(" and mine\r");
     await until(async () => (await line?.look())?.reading.draft.trim() === "and mine");
@@ -428,6 +428,19 @@ it("answers the same idempotency key with the first result, and another request 
   expect([b.message_id, c.message_id]).toEqual([a.message_id, a.message_id]);
   await expect(house.call("send_message_to_agent", { ...request, message: "twice" })).rejects.toMatchObject({
     code: "conflict",
+  });
+  expect(prompts(house)).toHaveLength(1);
+});
+
+it("answers a key whose first answer was lost with the daemon by what was done, and does nothing twice", async () => {
+  const house = await startHouse();
+  const { agent } = await withAgent(house);
+  const request = { agent_id: agent.agent_id, message: "once", idempotency_key: "k2", wait_for: "processed" };
+  const first = await house.call("send_message_to_agent", request);
+  house.house.db.run("UPDATE idempotency SET answer = NULL WHERE key = 'k2'");
+  expect(await house.call("send_message_to_agent", request)).toMatchObject({
+    message_id: first.message_id,
+    state: "processed",
   });
   expect(prompts(house)).toHaveLength(1);
 });
