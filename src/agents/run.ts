@@ -23,8 +23,8 @@ const LOOK_AGAIN_MS = 1_000;
 /** After a key a dialog is looked at this often, 2 s in all, before the key counts as lost. */
 const PRESS_LOOKS = 40;
 const PRESS_LOOK_MS = 50;
-/** Moves and presses for one answer; the longest menus seen have nine options. */
-const PRESSES_MAX = 12;
+const SELECTION_HOLDS_MS = 300;
+const PRESSES_MAX = 12; // the longest menus seen have nine options
 /** A prompt hook promises a turn; if the session file still says idle after this, there was none (a blocked prompt). */
 const HOOK_BELIEVED_MS = 1_500;
 /** The session file lags a hook by up to 78 ms (measured); after this a request whose dialog the file never showed is gone. */
@@ -35,8 +35,7 @@ const NAMELESS_MS = 1_000;
 /** No hook tells of API retries: while a turn runs, its transcript (a tail of it, some 100 KB a read) and its screen are asked
  *  this often. */
 const API_LOOK_MS = 3_000;
-/** A reason is a sentence, not a page. */
-const LIMIT_WORDS_MAX = 200;
+const LIMIT_WORDS_MAX = 200; // a reason is a sentence, not a page
 
 export interface HeldRequest extends OpenRequest {
   /** Answers the hook that waits; absent when only keys can answer. */
@@ -227,7 +226,9 @@ export function createRun(options: RunOptions): Run {
     for (let step = 0; step < PRESSES_MAX && facts.alive; step++) {
       const { dialog: seen } = (await freshLook()).reading;
       if (seen === null || !isSameDialog(seen, dialog)) return true;
-      await terminal.write(kind.optionKeys(seen, option));
+      const keys = kind.optionKeys(seen, option);
+      if (keys === kind.keys.enter && !(await holdsStill(dialog, seen.selected))) continue;
+      await terminal.write(keys);
       for (let glance = 0; glance < PRESS_LOOKS; glance++) {
         await sleep(clock, PRESS_LOOK_MS);
         const { dialog: now } = (await freshLook()).reading;
@@ -236,6 +237,13 @@ export function createRun(options: RunOptions): Run {
       }
     }
     return false;
+  };
+
+  /** A dialog in its first frames can set its selection back after a move: an Enter then would take the other option. */
+  const holdsStill = async (dialog: DialogSeen, selected: number): Promise<boolean> => {
+    await sleep(clock, SELECTION_HOLDS_MS);
+    const { dialog: now } = (await freshLook()).reading;
+    return now !== null && isSameDialog(now, dialog) && now.selected === selected;
   };
 
   /** A look that began after this call; one under way may show the screen before our keys. */

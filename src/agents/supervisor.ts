@@ -61,6 +61,8 @@ export interface Supervisor {
   hook(agentId: AgentId, report: HookReport, payload: unknown, gone: AbortSignal): Promise<unknown | null>;
   answer(agentId: AgentId, requestId: string, decision: Decision): Promise<void>;
   interrupt(agentId: AgentId): Promise<void>;
+  /** True when the agent said that its last turn has ended and no other has begun; its session file lags by some 60 ms. */
+  isTurnOver(agentId: AgentId): boolean;
   /** What the agent's transcript says about one message; null when there is no transcript to read. */
   transcriptAbout(agentId: AgentId, marker: string, leasedTo: ConversationId | null): TranscriptReading | null;
   transcriptText(agentId: AgentId, lines: number): string | null;
@@ -354,6 +356,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       if (signal.is === "turn_ended" && signal.reply !== null)
         registry.patchAgent(agentId, { last_reply: signal.reply });
       if (signal.is === "turn_ended") turnEndedMs.set(agentId, clock.monotonicMs());
+      if (signal.is === "prompt_submitted" || signal.is === "tool_started") turnEndedMs.delete(agentId);
       run.signal(signal);
       return signal.is === "dialog_opened" ? run.hold(signal.dialog, payload, gone) : null;
     },
@@ -363,6 +366,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       // Only keys are left: nothing else may type into this agent until they have worked.
       if (keys !== null) await serial.run(agentId, keys);
     },
+    isTurnOver: (agentId) => turnEndedMs.has(agentId),
     async interrupt(agentId) {
       const run = runOf(agentId);
       const { state } = deriveState(run.row, run.facts);

@@ -10,7 +10,9 @@ export function workAtRisk(house: House, row: AgentRow): string[] {
   const { state } = house.supervisor.view(row);
   const queued = house.mailbox.waiting(row.agent_id);
   return [
-    ...(state === "working" ? [`${row.name} is in the middle of a turn`] : []),
+    ...(state === "working" && !house.supervisor.isTurnOver(row.agent_id)
+      ? [`${row.name} is in the middle of a turn`]
+      : []),
     ...(state === "waiting" ? [`${row.name} waits for an answer in the middle of a turn`] : []),
     ...(queued > 0 ? [`${row.name} has ${queued} message${queued === 1 ? "" : "s"} not delivered yet`] : []),
   ];

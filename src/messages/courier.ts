@@ -70,6 +70,8 @@ export function createCourier(deps: {
   /** Human key counts at the time of our keys: the box is ours only while the count stands still. */
   const keysAtWrite = new Map<MessageId, number>();
   const keysHeldUntil = new Map<MessageId, number>();
+  /** When it was handed over, or first seen as handed over by an earlier daemon. */
+  const handedOverMs = new Map<MessageId, number>();
   const pumping = new Set<AgentId>();
   const rungMeanwhile = new Set<AgentId>();
   let expiryTimer: Timer | null = null;
@@ -81,6 +83,7 @@ export function createCourier(deps: {
     deadlines.delete(row.message_id);
     keysAtWrite.delete(row.message_id);
     keysHeldUntil.delete(row.message_id);
+    handedOverMs.delete(row.message_id);
   });
 
   const ring = (agentId: AgentId) => {
@@ -198,6 +201,7 @@ export function createCourier(deps: {
 
   const arm = (message: Pick<MessageRow, "message_id">) => {
     deadlines.get(message.message_id)?.cancel();
+    if (!handedOverMs.has(message.message_id)) handedOverMs.set(message.message_id, clock.monotonicMs());
     deadlines.set(
       message.message_id,
       clock.after(CONFIRM_MS, () => {
@@ -223,6 +227,7 @@ export function createCourier(deps: {
     const transcript = lines.transcriptAbout(agentId, markerOf(id), row.conversation_id);
     const step = resolveLate({
       attempts: row.attempts,
+      waitedMs: clock.monotonicMs() - (handedOverMs.get(id) ?? clock.monotonicMs()),
       transcript,
       // Another process runs now: what was typed went down with the one before, and its box says nothing.
       line: isSameProcess

@@ -38,6 +38,7 @@ describe("a message's states", () => {
 
 const sighting = fc.record({
   attempts: fc.integer({ min: 1, max: 9 }),
+  waitedMs: fc.integer({ min: 0, max: 20_000 }),
   transcript: fc.option(fc.record({ hasMarker: fc.boolean() }), { nil: null }),
   line: fc.option(
     fc.record({
@@ -70,6 +71,7 @@ describe("a confirmation that is late", () => {
 
   it("gives up after so many attempts, and says that it certainly did not arrive", () => {
     const seen = {
+      waitedMs: 10_000,
       transcript: { hasMarker: false },
       line: { state: "ready", promptBox: "empty", keysByPerson: false },
     } as const;

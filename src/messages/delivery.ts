@@ -48,6 +48,8 @@ export function isReached(state: MessageState, goal: "accepted" | "delivered" | 
 export interface Sighting {
   /** Attempts made so far, this one included. */
   attempts: number;
+  /** How long ago it was handed over. */
+  waitedMs: number;
   /** What the transcript says; null when it cannot be read although one should exist. */
   transcript: { hasMarker: boolean } | null;
   /** The agent now; null when no process runs. */
@@ -65,6 +67,10 @@ export type Step =
 /** More tries than this have never helped; the person should hear of it. */
 export const ATTEMPTS_MAX = 5;
 
+/** A program that is short of time took 3.2 s from the keys to its hook, with an empty box and a clean transcript in between
+ *  (measured at load 10). Sent again too early, a letter meets itself. */
+const RETURN_AFTER_MS = 8_000;
+
 /** Decides about a leased message whose confirmation is late. Retyping could submit twice, so the transcript is asked
  *  first and the box second; only an idle prompt with an empty box and a clean transcript lets a message go back. */
 export function resolveLate(seen: Sighting): Step {
@@ -78,6 +84,7 @@ export function resolveLate(seen: Sighting): Step {
   if (seen.line.promptBox === "draft") return seen.line.keysByPerson ? { do: "wait" } : { do: "press_enter" };
   if (seen.transcript === null)
     return { do: "unknown", reason: "the prompt is empty and the transcript cannot be read" };
+  if (seen.waitedMs < RETURN_AFTER_MS) return { do: "wait" };
   if (seen.attempts >= ATTEMPTS_MAX) return { do: "fail", reason: `not submitted after ${seen.attempts} attempts` };
   return { do: "return", reason: "the prompt is empty and the transcript does not hold it" };
 }

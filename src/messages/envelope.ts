@@ -61,6 +61,12 @@ export function messageIdIn(prompt: string): MessageId | null {
   return match === null ? null : (match[1] as MessageId);
 }
 
+/** Every message whose live header stands in the prompt, in order, each once. More than one: letters ran together. */
+export function messageIdsIn(prompt: string): MessageId[] {
+  const matches = prompt.matchAll(/(?<!\\)\[signalbox (msg_[0-9a-z]+) from /g);
+  return [...new Set([...matches].map((match) => match[1] as MessageId))];
+}
+
 /** What a submitted prompt holds besides the letter: a person's half-typed words that an injection ran into, or a quotation
  *  around the header. Empty strings: nothing. The program breaks lines, folds pastes and trims as it likes, so only clear words
  *  before the header and after the letter's end count; where the end cannot be recognised, nothing is claimed. */

@@ -3,10 +3,10 @@
 
 import type { Clock } from "../kernel/clock.ts";
 import type { AgentId } from "../kernel/ids.ts";
-import { letterOf, markerOf, messageIdIn, wordsAround } from "./envelope.ts";
+import { letterOf, markerOf, messageIdIn, messageIdsIn, wordsAround } from "./envelope.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
-import type { Mailbox } from "./mailbox.ts";
+import type { Mailbox, MessageRow } from "./mailbox.ts";
 import type { PromptBox } from "./prompt-box.ts";
 
 export type GateAnswer = { is: "pass" } | { is: "block"; reason: string };
@@ -21,8 +21,33 @@ export function createGate(deps: {
   clock: Clock;
 }): Gate {
   const { mailbox, ledger, lines, box, clock } = deps;
-  const block = (reason: string): GateAnswer => ({ is: "block", reason });
+  /** Keeps a prompt from the model that should not have come about. The program puts it back into its box, where nothing may be
+   *  typed before it has been taken out again; `words` are a person's and stay. */
+  const refuse = (agentId: AgentId, words: string, reason: string): GateAnswer => {
+    box.owe(agentId, words);
+    return { is: "block", reason };
+  };
+
+  /** A letter that was thought lost came in after all while the next was typed: both are in one prompt. */
+  const partLetters = (agentId: AgentId, prompt: string, letters: readonly MessageRow[]): GateAnswer => {
+    const kind = lines.line(agentId)?.kind;
+    let words = prompt;
+    for (const row of letters) {
+      const letter = letterOf(row);
+      const around = wordsAround(words, kind?.typed(letter) ?? letter, row.message_id);
+      words = [around.before, around.after].filter((part) => part !== "").join(" ");
+      if (row.state === "sending") ledger.move(row, "queued", { channel: null });
+    }
+    return refuse(agentId, words, "two messages ran together; each is sent again on its own");
+  };
+
   return (agentId, prompt) => {
+    const letters = messageIdsIn(prompt)
+      .map((each) => mailbox.get(each))
+      .filter((row) => row !== undefined)
+      .filter((row) => row.agent_id === agentId);
+    const isAnyOpen = letters.some((row) => row.state === "sending" || row.state === "queued");
+    if (letters.length > 1 && isAnyOpen) return partLetters(agentId, prompt, letters);
     const id = messageIdIn(prompt);
     if (id === null) return { is: "pass" };
     const row = mailbox.get(id);
@@ -32,20 +57,26 @@ export function createGate(deps: {
     const around = wordsAround(prompt, kind?.typed(letter) ?? letter, id);
     // A person quoting a header speaks for themselves; a bare letter that we did not send now is a forgery or a repeat.
     const hasWords = around.before !== "" || (own !== undefined && around.after !== "");
-    if (own === undefined) return hasWords ? { is: "pass" } : block("signalbox sent this agent no such message");
+    if (own === undefined) {
+      return hasWords ? { is: "pass" } : refuse(agentId, "", "signalbox sent this agent no such message");
+    }
     if (own.state !== "sending" && own.state !== "queued") {
-      return hasWords ? { is: "pass" } : block(`message ${id} was ${own.state} already`);
+      return hasWords ? { is: "pass" } : refuse(agentId, "", `message ${id} was ${own.state} already`);
     }
     // What comes by the peer socket is framed by the program itself, and no person types there.
     if (hasWords && own.channel !== "peer") {
       // The model gets neither, the person gets their words back, and the message returns to the queue.
       if (own.state === "sending") ledger.move(own, "queued", { channel: null });
-      box.owe(agentId, [around.before, around.after].filter((part) => part !== "").join(" "));
-      return block("a person's draft ran into this message; the draft is put back and the message sent again");
+      const words = [around.before, around.after].filter((part) => part !== "").join(" ");
+      return refuse(
+        agentId,
+        words,
+        "a person's draft ran into this message; the draft is put back and the message sent again",
+      );
     }
     const evidence = "UserPromptSubmit hook";
     const channel = own.state === "sending" ? own.channel : "prompt";
     const isFirst = ledger.move(own, "delivered", { delivered_at: clock.now(), channel, evidence });
-    return isFirst ? { is: "pass" } : block(`message ${id} was taken already`);
+    return isFirst ? { is: "pass" } : refuse(agentId, "", `message ${id} was taken already`);
   };
 }

@@ -14,6 +14,8 @@ const DRAFT_QUIET_MS = 3_000;
 const REDRAW_MS = 60;
 /** After a person's Enter it takes the session file 30-78 ms to say that a turn runs (measured). */
 const ENTER_SHOWS_MS = 150;
+/** A blocked prompt comes back into the box a little after the answer: later than 175 ms on a slow machine (measured). */
+const BLOCKED_BACK_MS = 1_000;
 /** A box that will not empty is left to its person. */
 const CLEARS_MAX = 5;
 
@@ -110,13 +112,15 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
       const debt = owed.get(agentId);
       if (debt === undefined) return false;
       owed.delete(agentId);
+      if (debt.words === "") return false;
       await line.terminal.write(line.kind.draftKeys(sanitise(debt.words)), { ifViewerInputs: viewerInputs });
       awaitRedraw(agentId);
       return true;
     },
     owe(agentId, words) {
       owed.set(agentId, { words, tries: 0 });
-      awaitRedraw(agentId);
+      redrawnAtMs.set(agentId, clock.monotonicMs() + BLOCKED_BACK_MS);
+      ringAfter(agentId, BLOCKED_BACK_MS);
     },
     typed: (agentId, last) => void lastTyped.set(agentId, last),
   };

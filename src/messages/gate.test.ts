@@ -1,0 +1,95 @@
+import { join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import { tempDir } from "../../test/support/temp-dir.ts";
+import type { AgentId, MessageId } from "../kernel/ids.ts";
+import { silentLog } from "../kernel/log.ts";
+import { openDatabase } from "../storage/database.ts";
+import { migrate } from "../storage/migrate.ts";
+import { migrations } from "../storage/migrations/index.ts";
+import type { MessageState } from "./delivery.ts";
+import { letterOf } from "./envelope.ts";
+import { createGate, type Gate } from "./gate.ts";
+import { createLedger } from "./ledger.ts";
+import { createMailbox, type Mailbox, type MessageRow } from "./mailbox.ts";
+
+const agent = "agt_1" as AgentId;
+let mailbox: Mailbox;
+let gate: Gate;
+let owed: string[];
+let put: (id: string, state: MessageState, body?: string) => MessageRow;
+
+beforeEach(() => {
+  const db = openDatabase({ file: join(tempDir(), "test.db"), key: Buffer.alloc(32, 1) });
+  migrate(db, migrations);
+  db.run("PRAGMA foreign_keys = OFF");
+  mailbox = createMailbox(db);
+  owed = [];
+  const ledger = createLedger({ db, mailbox, events: { ring() {}, on: () => () => {} }, log: silentLog });
+  gate = createGate({
+    mailbox,
+    ledger,
+    lines: { line: () => null, stateOf: () => "working", transcriptAbout: () => null },
+    box: {
+      owe: (_agent, words) => void owed.push(words),
+      isRedrawing: () => false,
+      wasJustTouched: () => false,
+      clear: async () => {},
+      restore: async () => false,
+      typed() {},
+    },
+    clock: { now: () => 1, monotonicMs: () => 1, after: () => ({ cancel() {} }) },
+  });
+  put = (id, state, body = `body of ${id}`) => {
+    const common = {
+      sender: "local",
+      sender_label: "operator",
+      task_id: null,
+      task_title: null,
+      hops: 0,
+      expires_at: null,
+    };
+    mailbox.add({ ...common, message_id: id as MessageId, agent_id: agent, body, priority: "normal" }, 1);
+    db.run("UPDATE messages SET state = ? WHERE message_id = ?", [state, id]);
+    return mailbox.get(id) as MessageRow;
+  };
+});
+
+const stateOf = (row: MessageRow) => mailbox.get(row.message_id)?.state;
+
+describe("the gate", () => {
+  it("lets a letter pass once and delivers it by that", () => {
+    const row = put("msg_a", "sending");
+    expect(gate(agent, letterOf(row))).toEqual({ is: "pass" });
+    expect(stateOf(row)).toBe("delivered");
+    expect(gate(agent, letterOf(row))).toMatchObject({ is: "block" });
+    expect(owed).toEqual([""]);
+  });
+
+  it("lets a person's own words pass, quotations of a letter included", () => {
+    const row = put("msg_a", "processed");
+    expect(gate(agent, "just a question")).toEqual({ is: "pass" });
+    expect(gate(agent, `what did you mean by\n${letterOf(row)}`)).toEqual({ is: "pass" });
+  });
+
+  it("parts a finished letter that came in again from the one behind it: the model gets neither, the second is sent again", () => {
+    const first = put("msg_a", "processed");
+    const second = put("msg_b", "sending");
+    expect(gate(agent, `${letterOf(first)}${letterOf(second)}`)).toMatchObject({ is: "block" });
+    expect([stateOf(first), stateOf(second)]).toEqual(["processed", "queued"]);
+    expect(owed).toEqual([""]);
+  });
+
+  it("gives a person's words back from between two letters", () => {
+    const first = put("msg_a", "sending");
+    const second = put("msg_b", "queued");
+    expect(gate(agent, `half a ${letterOf(first)} thought ${letterOf(second)}`)).toMatchObject({ is: "block" });
+    expect([stateOf(first), stateOf(second)]).toEqual(["queued", "queued"]);
+    expect(owed).toEqual(["half a thought"]);
+  });
+
+  it("blocks a bare letter that was never sent to this agent", () => {
+    const row = put("msg_a", "sending");
+    expect(gate("agt_2" as AgentId, letterOf(row))).toMatchObject({ is: "block" });
+    expect(stateOf(row)).toBe("sending");
+  });
+});
