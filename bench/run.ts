@@ -69,7 +69,8 @@ How to read it: the machine is a virtual one whose cores are shared with others,
 factor of 1.3 to 3. So nothing here is to be compared with a figure of another day; what is said as a ratio was measured side
 by side, in turns, in this run. Its disk syncs in a fifth of a millisecond, which no laptop does; a laptop adds its own sync
 time to every acceptance and every delivery, once each. The load behind each part tells how much others were using: with a load above
-the number of cores every step waits for its turn, and budgets in milliseconds (and the throughput) are missed for that reason alone.
+the number of cores every step waits for its turn, and figures in milliseconds grow with it. That excuses no ratio and not the
+throughput, whose cost is the processor time per message in its table: the daemon looks at an agent's rows some twenty times per message.
 \`node -e 0\` takes 27 to 30 ms on this machine when nobody else uses it; "Start" says what it took in this run.
 
 Not measured here: macOS and its slower syncs, tmux and iTerm2 as terminals, several daemons, and anything longer than minutes.
