@@ -3,6 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 import { realpathSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import type { Principal } from "../access/principal.ts";
 import { mayCall } from "../access/roles.ts";
@@ -173,6 +174,8 @@ export async function runDaemon(config: Config, env: Readonly<Record<string, str
     throw error;
   }
   if (config.readyFd !== null) announceStart(config.readyFd, { is: "ready" });
+  // Node writes what it compiled at a clean exit only, and a daemon's end is seldom one.
+  systemClock.after(FLUSH_CODE_AFTER_MS, flushCompileCache);
   if (config.isForeground) {
     process.stderr.write(
       `signalbox serves${daemon.url === null ? "" : ` at ${daemon.url}`}; Ctrl-C ends it, agents run on\n`,
@@ -199,6 +202,8 @@ function surviveSurprises(log: DaemonLog): () => void {
     process.off("unhandledRejection", hear);
   };
 }
+
+const FLUSH_CODE_AFTER_MS = 1_000;
 
 /** Two that start in the same instant can both miss the lock; a few tries with a jitter of their own settle it. */
 const LOCK_TRIES = 20;
