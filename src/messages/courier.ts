@@ -74,6 +74,7 @@ export function createCourier(deps: {
   const handedOverMs = new Map<MessageId, number>();
   const pumping = new Set<AgentId>();
   const rungMeanwhile = new Set<AgentId>();
+  const rungNow = new Set<AgentId>();
   let expiryTimer: Timer | null = null;
   let isDetached = false;
 
@@ -92,6 +93,16 @@ export function createCourier(deps: {
     } catch (error) {
       tryAgain(agentId, error);
     }
+  };
+
+  /** One step of a message rings several times; one look at the queue afterwards answers all of them. */
+  const ringOnce = (agentId: AgentId) => {
+    if (rungNow.has(agentId)) return;
+    rungNow.add(agentId);
+    queueMicrotask(() => {
+      rungNow.delete(agentId);
+      ring(agentId);
+    });
   };
 
   const tryAgain = (agentId: AgentId, error: unknown) => {
@@ -300,12 +311,12 @@ export function createCourier(deps: {
   };
 
   const stopListening = [
-    events.on("agent", (id) => ring(id as AgentId)),
+    events.on("agent", (id) => ringOnce(id as AgentId)),
     events.on("message", (id) => {
       const row = mailbox.get(id);
       if (row === undefined || isDetached) return;
       if (row.expires_at !== null && row.state === "queued") armExpiry();
-      ring(row.agent_id);
+      ringOnce(row.agent_id);
     }),
   ];
 
