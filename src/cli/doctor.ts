@@ -178,8 +178,8 @@ async function checkTmux(env: Env): Promise<Check> {
 
 function checkIterm2({ home }: World): Check {
   const found = ["/Applications", join(home, "Applications")].some((dir) => existsSync(join(dir, "iTerm.app")));
-  const detail = found ? "installed; its Python API must be allowed in Settings, General, Magic" : "not installed";
-  return check("iTerm2", false, found, detail, "Install iTerm2 to see agents in its tabs.");
+  const detail = found ? "installed; signalbox does not drive its tabs yet" : "not installed";
+  return check("iTerm2", false, found, detail, "Nothing to do: agents get the built-in terminal.");
 }
 
 async function checkGit(env: Env): Promise<Check> {
