@@ -1,30 +1,26 @@
 // The loop that brings messages to agents. It types only when the line is clear (an idle, settled prompt with an empty box and
-// no dialog), commits its intent before the keys and believes only the agent's own word that a message arrived. Deciding what a
-// late confirmation means is delivery.ts's; what is in the way in the box, prompt-box.ts's; when a turn is over, turns.ts's.
+// no dialog), commits its intent before the keys and believes only the agent's own word that a message arrived. What becomes of a
+// message whose confirmation is late is confirmations.ts's; what is in the way in the box, prompt-box.ts's; when a turn is over, turns.ts's.
 
 import type { Line } from "../agents/supervisor.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import type { Events } from "../kernel/events.ts";
-import type { AgentId, MessageId } from "../kernel/ids.ts";
+import type { AgentId } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
 import type { Serial } from "../kernel/serial.ts";
 import type { Database } from "../storage/database.ts";
-import { resolveLate, type Step } from "./delivery.ts";
-import { isOurs, isWhole, letterOf, markerOf } from "./envelope.ts";
+import { createConfirmations } from "./confirmations.ts";
+import { letterOf, markerOf } from "./envelope.ts";
 import { createGate, type GateAnswer } from "./gate.ts";
-import { createLedger } from "./ledger.ts";
+import { createLedger, inTranscript, verdict } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
 import { createPromptBox } from "./prompt-box.ts";
 import { createTurns } from "./turns.ts";
 
-/** The hook follows the Enter within 14-100 ms, tens of ms more for a megabyte (measured); later than this is late. */
-const CONFIRM_MS = 2_000;
 /** A delivery that broke off (a terminal that cannot be asked, a full disk) is tried again after this. */
 const TRY_AGAIN_MS = 1_000;
-/** A program that has not read its keys for this long hangs, and will need a person rather than more keys. */
-const KEYS_HELD_MS = 30_000;
 /** Expiry is in wall time, so look again within the hour even when the clock was set back. */
 const EXPIRY_LOOK_MAX_MS = 3_600_000;
 
@@ -66,26 +62,21 @@ export function createCourier(deps: {
   const box = createPromptBox({ mailbox, clock, ring: (agentId) => ring(agentId) });
   const turns = createTurns({ mailbox, ledger, lines, clock, judged: (agentId) => ring(agentId) });
   const gate = createGate({ mailbox, ledger, lines, box, clock });
-  const deadlines = new Map<MessageId, Timer>();
-  /** Human key counts at the time of our keys: the box is ours only while the count stands still. */
-  const keysAtWrite = new Map<MessageId, number>();
-  const keysHeldUntil = new Map<MessageId, number>();
-  /** When it was handed over, or first seen as handed over by an earlier daemon. */
-  const handedOverMs = new Map<MessageId, number>();
+  const confirmations = createConfirmations({
+    db,
+    mailbox,
+    ledger,
+    lines,
+    clock,
+    log,
+    arrived: (agentId) => turns.watch(agentId),
+    returned: (agentId) => ring(agentId),
+  });
   const pumping = new Set<AgentId>();
   const rungMeanwhile = new Set<AgentId>();
   const rungNow = new Set<AgentId>();
   let expiryTimer: Timer | null = null;
   let isDetached = false;
-
-  ledger.onMove((row, to) => {
-    if (to === "sending") return;
-    deadlines.get(row.message_id)?.cancel();
-    deadlines.delete(row.message_id);
-    keysAtWrite.delete(row.message_id);
-    keysHeldUntil.delete(row.message_id);
-    handedOverMs.delete(row.message_id);
-  });
 
   const ring = (agentId: AgentId) => {
     try {
@@ -116,7 +107,7 @@ export function createCourier(deps: {
     const sending = mailbox.inState(agentId, "sending")[0];
     if (sending !== undefined) {
       // Its process died: its deadline went with it, or a new one is due. The transcript is flushed within 120 ms.
-      if (line === null && !deadlines.has(sending.message_id)) arm(sending);
+      if (line === null && !confirmations.isExpected(sending)) confirmations.expect(sending);
       return;
     }
     const next = mailbox.next(agentId);
@@ -151,7 +142,17 @@ export function createCourier(deps: {
     if (box.wasJustTouched(agentId, viewerInputs)) return;
     if (reading.promptBox === "draft") return await box.clear(agentId, line, { draft: reading.draft, viewerInputs });
     if (await box.restore(agentId, line, viewerInputs)) return;
+    if (message.attempts > 0 && !didReturn(message)) return;
     await type(line, message, viewerInputs);
+  };
+
+  /** A message that came back from an attempt may have gone in all the same: an agent that does not hear the gate's refusal
+   *  goes on with the prompt. Its transcript, settled since the agent is idle again, is asked before it is typed once more. */
+  const didReturn = (message: MessageRow): boolean => {
+    const transcript = lines.transcriptAbout(message.agent_id, markerOf(message.message_id), message.conversation_id);
+    if (transcript === null) clock.after(TRY_AGAIN_MS, () => ring(message.agent_id));
+    else if (transcript.hasMarker) ledger.move(message, "delivered", inTranscript(clock.now()));
+    return transcript?.hasMarker === false;
   };
 
   /** A peer's message needs no clear prompt: the program itself takes it between two model calls. */
@@ -164,7 +165,7 @@ export function createCourier(deps: {
     const { generation, conversationId: conversation_id } = line;
     const lease = { sent_at: clock.now(), attempts: message.attempts + 1, generation, conversation_id };
     if (!ledger.move(message, "sending", { ...lease, channel: "peer" })) return;
-    arm(message);
+    confirmations.expect(message);
     try {
       await db.durable();
       await line.peer(letterOf(message), `${message.sender_label} ${message.message_id}`);
@@ -183,8 +184,7 @@ export function createCourier(deps: {
       conversation_id: line.conversationId,
     });
     if (!leased) return;
-    keysAtWrite.set(message.message_id, viewerInputs);
-    arm(message);
+    confirmations.expect(message, viewerInputs);
     box.typed(message.agent_id, { messageId: message.message_id, terminal: line.terminal, viewerInputs });
     if (!(await isStillClear(line, message))) return;
     try {
@@ -193,8 +193,7 @@ export function createCourier(deps: {
       const code = error instanceof SignalboxError ? error.code : null;
       // `conflict`: a person typed in between and nothing was written. Anything else may have been written in part.
       if (code === "conflict") ledger.move(message, "queued", { attempts: message.attempts, channel: null });
-      // The terminal holds the keys until the program reads again: typed once more, they would arrive twice.
-      if (code === "timeout") keysHeldUntil.set(message.message_id, clock.monotonicMs() + KEYS_HELD_MS);
+      if (code === "timeout") confirmations.keysAreHeld(message);
       log.info("courier.write_refused", { message: message.message_id, code });
     }
   };
@@ -208,93 +207,6 @@ export function createCourier(deps: {
     if (now?.state === "ready" && now.terminal === line.terminal) return true;
     ledger.move(message, "queued", { attempts: message.attempts, channel: null });
     return false;
-  };
-
-  const arm = (message: Pick<MessageRow, "message_id">) => {
-    deadlines.get(message.message_id)?.cancel();
-    if (!handedOverMs.has(message.message_id)) handedOverMs.set(message.message_id, clock.monotonicMs());
-    deadlines.set(
-      message.message_id,
-      clock.after(CONFIRM_MS, () => {
-        judgeLate(message.message_id).catch((error) => {
-          log.warn("courier.judge_failed", { message: message.message_id, error: String(error) });
-          if (!isDetached) arm(message);
-        });
-      }),
-    );
-  };
-
-  /** The confirmation is late: look at everything there is, decide, do it. */
-  const judgeLate = async (id: MessageId): Promise<void> => {
-    const agentId = mailbox.get(id)?.agent_id;
-    if (agentId === undefined || isDetached) return;
-    const lineBefore = lines.line(agentId);
-    const sighting = lineBefore === null ? null : await lineBefore.look().catch(() => null);
-    const row = mailbox.get(id);
-    if (row === undefined || row.state !== "sending" || isDetached) return;
-    const line = lines.line(agentId);
-    const isSameProcess = line !== null && line.generation === row.generation;
-    if (isSameProcess && sighting !== null) recogniseBox(row, line, sighting);
-    const transcript = lines.transcriptAbout(agentId, markerOf(id), row.conversation_id);
-    const step = resolveLate({
-      attempts: row.attempts,
-      waitedMs: clock.monotonicMs() - (handedOverMs.get(id) ?? clock.monotonicMs()),
-      transcript,
-      // Another process runs now: what was typed went down with the one before, and its box says nothing.
-      line: isSameProcess
-        ? {
-            state: line.state === "ready" ? "ready" : "busy",
-            // What went into a hook's answer was never in the box, whatever stands there.
-            promptBox: row.channel === "prompt" ? (sighting?.reading.promptBox ?? "absent") : "empty",
-            // Keys that nobody counts (a person in the same tmux) show in what stands there.
-            keysByPerson:
-              keysAtWrite.get(id) !== sighting?.viewerInputs ||
-              !isOurs(sighting?.reading.draft ?? "", line.kind.typed(letterOf(row)), true),
-          }
-        : null,
-    });
-    const areKeysHeld = isSameProcess && (keysHeldUntil.get(id) ?? 0) > clock.monotonicMs();
-    const next: Step = areKeysHeld && step.do !== "confirm" ? { do: "wait" } : step;
-    log.info("message.late", { message: id, step: next.do });
-    await carryOut(row, next, line);
-  };
-
-  /** Where the letter stands whole, the box is ours whatever was pressed meanwhile: a person's keys went to a dialog, or the
-   *  daemon that typed it has died and its count of human keys with it. */
-  const recogniseBox = (row: MessageRow, line: Line, { reading, viewerInputs }: Awaited<ReturnType<Line["look"]>>) => {
-    if (isWhole(reading.draft, line.kind.typed(letterOf(row)))) keysAtWrite.set(row.message_id, viewerInputs);
-  };
-
-  const carryOut = async (row: MessageRow, step: Step, line: Line | null): Promise<void> => {
-    const now = clock.now();
-    switch (step.do) {
-      case "confirm":
-        ledger.move(row, "delivered", { delivered_at: now, evidence: "transcript" });
-        return turns.watch(row.agent_id);
-      case "wait":
-        return arm(row);
-      case "press_enter":
-        db.run("UPDATE messages SET attempts = attempts + 1 WHERE message_id = ?", [row.message_id]);
-        arm(row);
-        return await line?.terminal.write(line.kind.keys.enter, {
-          ifViewerInputs: keysAtWrite.get(row.message_id) ?? -1,
-        });
-      case "return":
-        // Nobody is left to return it to.
-        if (lines.stateOf(row.agent_id) === null) {
-          return void ledger.move(
-            row,
-            "failed",
-            verdict(now, "agent_deleted", "the agent was deleted before taking it"),
-          );
-        }
-        ledger.move(row, "queued", { channel: null });
-        return ring(row.agent_id);
-      case "fail":
-        return void ledger.move(row, "failed", verdict(now, "not_submitted", step.reason));
-      case "unknown":
-        return void ledger.move(row, "unknown", verdict(now, "unknown", step.reason));
-    }
   };
 
   const expireDue = () => {
@@ -333,11 +245,12 @@ export function createCourier(deps: {
       if (line === null || message === undefined || mailbox.inState(agentId, "sending").length > 0) return null;
       if (!suits(message, channel)) return null;
       // What the program still keeps in its own queue came first and goes first.
-      if (channel === "turn_end" && mailbox.inState(agentId, "delivered").length > 0) return null;
+      const delivered = mailbox.inState(agentId, "delivered");
+      if (channel === "turn_end" ? delivered.length > 0 : !delivered.every(turns.hasBegun)) return null;
       const { generation, conversationId: conversation_id } = line;
       const lease = { sent_at: clock.now(), channel, attempts: message.attempts + 1, generation, conversation_id };
       if (!ledger.move(message, "sending", lease)) return null;
-      arm(message);
+      confirmations.expect(message);
       return letterOf(message);
     },
     heard(agentId, channel) {
@@ -346,7 +259,7 @@ export function createCourier(deps: {
       // That the turn goes on does not say that our answer was heard: the transcript does, a moment later than the hook.
       const transcript = lines.transcriptAbout(agentId, markerOf(sending.message_id), sending.conversation_id);
       if (transcript?.hasMarker !== true) return;
-      ledger.move(sending, "delivered", { delivered_at: clock.now(), evidence: "transcript" });
+      ledger.move(sending, "delivered", inTranscript(clock.now()));
     },
     turnEnded: (agentId, reply) => turns.finish(agentId, { reply, failure: null }),
     turnFailed: (agentId, message) => turns.finish(agentId, { reply: null, failure: { code: "api_error", message } }),
@@ -355,14 +268,14 @@ export function createCourier(deps: {
     recover() {
       expireDue();
       for (const agentId of mailbox.agentsWithOpenMessages()) {
-        for (const row of mailbox.inState(agentId, "sending")) arm(row);
+        for (const row of mailbox.inState(agentId, "sending")) confirmations.expect(row);
         ring(agentId);
       }
     },
     detach() {
       isDetached = true;
       for (const stop of stopListening) stop();
-      for (const timer of deadlines.values()) timer.cancel();
+      confirmations.detach();
       turns.detach();
       expiryTimer?.cancel();
     },
@@ -385,8 +298,4 @@ function isFromAgent(message: MessageRow): boolean {
 function goesByPeer(line: Line, message: MessageRow): boolean {
   if (line.peer === null || message.attempts > 0 || !isFromAgent(message)) return false;
   return line.state === "ready" || line.state === "working" || line.state === "waiting";
-}
-
-function verdict(now: number, code: string, reason: string) {
-  return { ended_at: now, failure_code: code, failure_message: reason };
 }

@@ -29,3 +29,13 @@ export function createLedger(deps: { db: Database; mailbox: Mailbox; events: Eve
     onMove: (hear) => void listeners.push(hear),
   };
 }
+
+/** What a row learns when its letter was found in the agent's transcript. */
+export function inTranscript(now: number): MessagePatch {
+  return { delivered_at: now, evidence: "transcript" };
+}
+
+/** What a row learns when it ends without having arrived. */
+export function verdict(now: number, code: string, reason: string): MessagePatch {
+  return { ended_at: now, failure_code: code, failure_message: reason };
+}

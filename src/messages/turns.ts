@@ -27,6 +27,9 @@ export interface Turns {
   watch(agentId: AgentId): void;
   /** Judges at once a turn that went idle in silence, because the next one is about to be confused with it. */
   endGrace(agentId: AgentId): void;
+  /** True when the transcript shows the turn that took this delivered message, rather than the message in the program's own
+   *  queue or nothing yet. */
+  hasBegun(row: MessageRow): boolean;
   /** The running turn has ended: everything delivered is done. */
   finish(agentId: AgentId, end: TurnEnd): void;
   detach(): void;
@@ -95,6 +98,10 @@ export function createTurns(deps: {
         deps.judged(agentId);
       };
       graces.set(agentId, clock.after(TURN_GRACE_MS, judge));
+    },
+    hasBegun(row) {
+      const transcript = transcriptOf(row);
+      return transcript?.hasMarker === true && !transcript.isQueued;
     },
     finish(agentId, how) {
       for (const row of mailbox.inState(agentId, "delivered")) if (!isQueued(row)) end(row, how);

@@ -70,9 +70,7 @@ function checkModel({ sim, db, model }: Evidence): void {
     const about = `${row.message_id} (${row.state}${row.failure_code === null ? "" : `, ${row.failure_code}`})`;
     if (seen.some((entry) => entry.agentId !== row.agent_id))
       sim.violate("a message reaches its own agent only", about);
-    if (kept.length > 1 && sim.unheardBlocks.has(row.message_id))
-      sim.count("race: the agent went on without the gate's answer");
-    else if (kept.length > 1)
+    if (kept.length > 1)
       sim.violate(
         "no message reaches the model twice",
         `${about}: ${kept.map((one) => `${one.via} at ${one.atMs.toFixed(0)}`).join(", ")}`,

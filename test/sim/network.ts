@@ -1,7 +1,7 @@
 // The loopback between the simulated programs and the daemon: what it does to one hook. The agent waits for the answer as
 // long as its own timeout allows and then goes on by itself, as Claude Code does.
 
-import { type AgentWorld, MARKER } from "./agent-world.ts";
+import type { AgentWorld } from "./agent-world.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Sim } from "./sim.ts";
 
@@ -26,9 +26,6 @@ export function createNetwork(sim: Sim, daemon: Daemon): AgentWorld["postHook"] 
       const answer = await daemon.takeHook({ secret, payload, connection });
       const isLost = sim.strikes("hook_answer_lost", 0.3, name);
       const isLate = sim.strikes("hook_answer_late", 0.2, name);
-      if (answer?.decision === "block" && (isLost || isLate || connection.signal.aborted)) {
-        for (const [, id = ""] of String(payload.prompt).matchAll(MARKER)) sim.unheardBlocks.add(id);
-      }
       if (isLost) return null;
       if (isLate) await sleep((timeoutMs ?? 2_000) + random.between(1, 1_000));
       await sleep(random.between(0.3, 3));

@@ -32,6 +32,8 @@ const FOUND: readonly [seed: number, what: string][] = [
   [104, "a person's answer to a dialog made the letter in the box look foreign for ever"],
   [5352, "a letter at the turn's end overtook one that the program kept in its own queue"],
   [3133, "a transcript that could not be read was taken for one that does not exist"],
+  [26, "a letter that the gate refused was typed again although its agent had not heard the refusal and taken it"],
+  [692, "an urgent note within a turn overtook one that the program kept in its own queue"],
 ];
 
 it("what failed once holds: every seed of the list", async () => {

@@ -27,8 +27,6 @@ export interface Sim {
   readonly violations: Violation[];
   /** How often each thing happened: faults by kind and soft findings. */
   readonly counts: Map<string, number>;
-  /** Messages whose second copy the gate blocked without being heard: the agent went on by itself. */
-  readonly unheardBlocks: Set<string>;
   trace(line: string): void;
   /** True when the fault is on in this seed and happens now; then it is counted and traced. */
   strikes(kind: FaultKind, chance: number, detail: string): boolean;
@@ -68,7 +66,6 @@ export function createSim(seed: number): Sim {
     trace,
     count,
     files: createFiles(),
-    unheardBlocks: new Set(),
     machine: { isDiskFull: false, areTranscriptsUnreadable: false, wasTranscriptLost: false },
     strikes(kind, chance, detail) {
       if (isCalm || !faults.has(kind) || !random.chance(chance)) return false;

@@ -1,0 +1,162 @@
+// What becomes of a handed-over message whose confirmation is late: everything there is to see is looked at, delivery.ts
+// decides, and this carries it out: waits on, presses Enter once more, gives the message back to the queue or ends it.
+
+import type { Line } from "../agents/supervisor.ts";
+import type { Clock, Timer } from "../kernel/clock.ts";
+import type { AgentId, MessageId } from "../kernel/ids.ts";
+import type { Log } from "../kernel/log.ts";
+import type { Database } from "../storage/database.ts";
+import { resolveLate, type Step } from "./delivery.ts";
+import { isOurs, isWhole, letterOf, markerOf } from "./envelope.ts";
+import { inTranscript, type Ledger, verdict } from "./ledger.ts";
+import type { Lines } from "./lines.ts";
+import type { Mailbox, MessageRow } from "./mailbox.ts";
+
+/** The hook follows the Enter within 14-100 ms, tens of ms more for a megabyte (measured); later than this is late. */
+const CONFIRM_MS = 2_000;
+/** A program that has not read its keys for this long hangs, and will need a person rather than more keys. */
+const KEYS_HELD_MS = 30_000;
+
+interface Wait {
+  timer: Timer | null;
+  /** When it was handed over, or first seen as handed over by an earlier daemon. */
+  sinceMs: number;
+  /** The count of human keys at the time of ours: the box is ours only while it stands still. -1: nothing was typed by us. */
+  keysAtWrite: number;
+  keysHeldUntilMs: number;
+}
+
+export interface Confirmations {
+  /** The message has been handed over, or was by an earlier daemon: its confirmation is waited for from now on. `viewerInputs`
+   *  is the count of human keys at the look before ours were typed. */
+  expect(message: MessageRow, viewerInputs?: number): void;
+  isExpected(message: MessageRow): boolean;
+  /** The terminal holds the keys until the program reads again: typed once more, they would arrive twice. */
+  keysAreHeld(message: MessageRow): void;
+  detach(): void;
+}
+
+export function createConfirmations(deps: {
+  db: Database;
+  mailbox: Mailbox;
+  ledger: Ledger;
+  lines: Lines;
+  clock: Clock;
+  log: Log;
+  /** The message stands in the transcript: its turn may be over already. */
+  arrived: (agentId: AgentId) => void;
+  /** The message is back in the queue, which may go on. */
+  returned: (agentId: AgentId) => void;
+}): Confirmations {
+  const { db, mailbox, ledger, lines, clock, log } = deps;
+  const waits = new Map<MessageId, Wait>();
+  let isDetached = false;
+
+  ledger.onMove((row, to) => {
+    if (to === "sending") return;
+    waits.get(row.message_id)?.timer?.cancel();
+    waits.delete(row.message_id);
+  });
+
+  const expect = (message: Pick<MessageRow, "message_id">, viewerInputs?: number) => {
+    const id = message.message_id;
+    const wait = waits.get(id) ?? { timer: null, sinceMs: clock.monotonicMs(), keysAtWrite: -1, keysHeldUntilMs: 0 };
+    if (viewerInputs !== undefined) wait.keysAtWrite = viewerInputs;
+    wait.timer?.cancel();
+    wait.timer = clock.after(CONFIRM_MS, () => {
+      judge(id).catch((error) => {
+        log.warn("courier.judge_failed", { message: id, error: String(error) });
+        if (!isDetached) expect(message);
+      });
+    });
+    waits.set(id, wait);
+  };
+
+  /** The confirmation is late: look at everything there is, decide, do it. */
+  const judge = async (id: MessageId): Promise<void> => {
+    const agentId = mailbox.get(id)?.agent_id;
+    if (agentId === undefined || isDetached) return;
+    const lineBefore = lines.line(agentId);
+    const sighting = lineBefore === null ? null : await lineBefore.look().catch(() => null);
+    const row = mailbox.get(id);
+    if (row === undefined || row.state !== "sending" || isDetached) return;
+    const wait = waits.get(id);
+    const line = lines.line(agentId);
+    const isSameProcess = line !== null && line.generation === row.generation;
+    if (isSameProcess && sighting !== null) recogniseBox(row, line, sighting);
+    const transcript = lines.transcriptAbout(agentId, markerOf(id), row.conversation_id);
+    const step = resolveLate({
+      attempts: row.attempts,
+      waitedMs: clock.monotonicMs() - (wait?.sinceMs ?? clock.monotonicMs()),
+      transcript,
+      // Another process runs now: what was typed went down with the one before, and its box says nothing.
+      line: isSameProcess
+        ? {
+            state: line.state === "ready" ? "ready" : "busy",
+            // What went into a hook's answer was never in the box, whatever stands there.
+            promptBox: row.channel === "prompt" ? (sighting?.reading.promptBox ?? "absent") : "empty",
+            // Keys that nobody counts (a person in the same tmux) show in what stands there.
+            keysByPerson:
+              wait?.keysAtWrite !== sighting?.viewerInputs ||
+              !isOurs(sighting?.reading.draft ?? "", line.kind.typed(letterOf(row)), true),
+          }
+        : null,
+    });
+    const areKeysHeld = isSameProcess && (wait?.keysHeldUntilMs ?? 0) > clock.monotonicMs();
+    const next: Step = areKeysHeld && step.do !== "confirm" ? { do: "wait" } : step;
+    log.info("message.late", { message: id, step: next.do });
+    await carryOut(row, next, line);
+  };
+
+  /** Where the letter stands whole, the box is ours whatever was pressed meanwhile: a person's keys went to a dialog, or the
+   *  daemon that typed it has died and its count of human keys with it. */
+  const recogniseBox = (row: MessageRow, line: Line, { reading, viewerInputs }: Awaited<ReturnType<Line["look"]>>) => {
+    const wait = waits.get(row.message_id);
+    if (wait !== undefined && isWhole(reading.draft, line.kind.typed(letterOf(row)))) wait.keysAtWrite = viewerInputs;
+  };
+
+  const carryOut = async (row: MessageRow, step: Step, line: Line | null): Promise<void> => {
+    const now = clock.now();
+    switch (step.do) {
+      case "confirm":
+        ledger.move(row, "delivered", inTranscript(now));
+        return deps.arrived(row.agent_id);
+      case "wait":
+        return expect(row);
+      case "press_enter":
+        db.run("UPDATE messages SET attempts = attempts + 1 WHERE message_id = ?", [row.message_id]);
+        expect(row);
+        return await line?.terminal.write(line.kind.keys.enter, {
+          ifViewerInputs: waits.get(row.message_id)?.keysAtWrite ?? -1,
+        });
+      case "return":
+        // Nobody is left to return it to.
+        if (lines.stateOf(row.agent_id) === null) {
+          return void ledger.move(
+            row,
+            "failed",
+            verdict(now, "agent_deleted", "the agent was deleted before taking it"),
+          );
+        }
+        ledger.move(row, "queued", { channel: null });
+        return deps.returned(row.agent_id);
+      case "fail":
+        return void ledger.move(row, "failed", verdict(now, "not_submitted", step.reason));
+      case "unknown":
+        return void ledger.move(row, "unknown", verdict(now, "unknown", step.reason));
+    }
+  };
+
+  return {
+    expect,
+    isExpected: (message) => waits.has(message.message_id),
+    keysAreHeld(message) {
+      const wait = waits.get(message.message_id);
+      if (wait !== undefined) wait.keysHeldUntilMs = clock.monotonicMs() + KEYS_HELD_MS;
+    },
+    detach() {
+      isDetached = true;
+      for (const { timer } of waits.values()) timer?.cancel();
+    },
+  };
+}
