@@ -1,8 +1,10 @@
 // Sessions and agents as rows: what is wanted of each (`desired`), where it was last seen running, and what it told about
-// itself. The state a person reads is never kept here; lifecycle.ts derives it. This file holds the SQL and nothing else.
+// itself. The state a person reads is never kept here; lifecycle.ts derives it. This file holds the SQL of
+// both tables, which nobody else writes.
 
 import type { AgentId, ConversationId, SessionId } from "../kernel/ids.ts";
 import type { Database } from "../storage/database.ts";
+import { createRowCache } from "../storage/row-cache.ts";
 import type { BackendName } from "../terminals/terminal.ts";
 import type { AgentKindName, PermissionMode } from "./kind.ts";
 import type { PastExit } from "./restart-policy.ts";
@@ -19,6 +21,7 @@ export interface SessionRow {
   workspace: Workspace;
   trust: number;
   created_at: number;
+  deleted_at: number | null;
 }
 
 export interface AgentRow {
@@ -52,6 +55,7 @@ export interface AgentRow {
   context_used_pct: number | null;
   cost_usd: number | null;
   created_at: number;
+  deleted_at: number | null;
 }
 
 export type NewAgent = Pick<
@@ -69,10 +73,11 @@ export type NewAgent = Pick<
 >;
 
 /** Columns a caller may change on a living agent. */
-export type AgentPatch = Partial<Omit<AgentRow, "agent_id" | "session_id" | "name" | "created_at">>;
+export type AgentPatch = Partial<Omit<AgentRow, "agent_id" | "session_id" | "name" | "created_at" | "deleted_at">>;
 
+/** Rows are shared and frozen. */
 export interface Registry {
-  addSession(row: Omit<SessionRow, "created_at">, now: number): SessionRow;
+  addSession(row: Omit<SessionRow, "created_at" | "deleted_at">, now: number): SessionRow;
   session(id: string): SessionRow | undefined;
   /** Deleted ones too: their agents may still have a process to be ended. */
   anySession(id: SessionId): SessionRow | undefined;
@@ -92,23 +97,34 @@ export interface Registry {
 }
 
 export function createRegistry(db: Database): Registry {
-  const agent = (id: string) =>
-    db.get<AgentRow>("SELECT * FROM agents WHERE agent_id = ? AND deleted_at IS NULL", [id]);
-  const session = (id: string) =>
-    db.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ? AND deleted_at IS NULL", [id]);
+  const agentRows = createRowCache<AgentRow | undefined>(
+    db,
+    (row) => (row?.system_prompt?.length ?? 0) + (row?.last_reply?.length ?? 0),
+  );
+  const sessionRows = createRowCache<SessionRow | undefined>(db);
+  const agentOfSecret = createRowCache<string | undefined>(db);
+  const anyAgent = (id: string) =>
+    agentRows.get(id, () => db.get<AgentRow>("SELECT * FROM agents WHERE agent_id = ?", [id]));
+  const anySession = (id: string) =>
+    sessionRows.get(id, () => db.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ?", [id]));
+  const unlessDeleted = <Row extends { deleted_at: number | null }>(row: Row | undefined) =>
+    row?.deleted_at === null ? row : undefined;
+  const agent = (id: string) => unlessDeleted(anyAgent(id));
+  const session = (id: string) => unlessDeleted(anySession(id));
   return {
     session,
     agent,
     addSession(row, now) {
+      sessionRows.forget(row.session_id);
       db.run(
         `INSERT INTO sessions (session_id, name, root_path, security_level, terminal, workspace, trust, created_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
         [row.session_id, row.name, row.root_path, row.security_level, row.terminal, row.workspace, row.trust, now],
       );
-      return { ...row, created_at: now };
+      return { ...row, created_at: now, deleted_at: null };
     },
-    anyAgent: (id) => db.get<AgentRow>("SELECT * FROM agents WHERE agent_id = ?", [id]),
-    anySession: (id) => db.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ?", [id]),
+    anyAgent,
+    anySession,
     leftovers: () =>
       db.all<AgentRow>(
         "SELECT * FROM agents WHERE desired = 'closed' AND terminal_ref IS NOT NULL ORDER BY agent_id",
@@ -117,9 +133,11 @@ export function createRegistry(db: Database): Registry {
     sessions: () =>
       db.all<SessionRow>("SELECT * FROM sessions WHERE deleted_at IS NULL ORDER BY created_at, session_id", []),
     removeSession(id, now) {
+      sessionRows.forget(id);
       db.run("UPDATE sessions SET deleted_at = ? WHERE session_id = ?", [now, id]);
     },
     addAgent(row, now) {
+      agentRows.forget(row.agent_id);
       db.run(
         `INSERT INTO agents (agent_id, session_id, name, kind, specialization, system_prompt, model, permission_mode, cwd,
            desired, conversation_id, state_since, created_at)
@@ -150,15 +168,23 @@ export function createRegistry(db: Database): Registry {
             "SELECT * FROM agents WHERE session_id = ? AND deleted_at IS NULL ORDER BY created_at, agent_id",
             [sessionId],
           ),
-    agentByHookSecretHash: (hash) =>
-      db.get<AgentRow>("SELECT * FROM agents WHERE hook_secret_hash = ? AND deleted_at IS NULL", [hash]),
+    agentByHookSecretHash(hash) {
+      const find = () =>
+        db.get<{ agent_id: string }>("SELECT agent_id FROM agents WHERE hook_secret_hash = ?", [hash])?.agent_id;
+      const id = agentOfSecret.get(hash, find);
+      if (id === undefined) agentOfSecret.forget(hash); // whoever tries secrets fills no memory, and one may be given out soon
+      const row = id === undefined ? undefined : agent(id);
+      return row?.hook_secret_hash === hash ? row : undefined; // a secret belongs to one start of one agent, for ever
+    },
     patchAgent(id, patch) {
       const columns = Object.keys(patch);
       if (columns.length === 0) return;
+      agentRows.forget(id);
       const assignments = columns.map((column) => `${column} = ?`).join(", ");
       db.run(`UPDATE agents SET ${assignments} WHERE agent_id = ?`, [...Object.values(patch), id]);
     },
     removeAgent(id, now) {
+      agentRows.forget(id);
       db.run("UPDATE agents SET deleted_at = ?, hook_secret_hash = NULL, desired = 'closed' WHERE agent_id = ?", [
         now,
         id,

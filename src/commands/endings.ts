@@ -40,7 +40,7 @@ export function endAgents(call: Call, agents: readonly AgentRow[]): () => Promis
   const now = house.clock.now();
   for (const row of agents) {
     for (const message of house.mailbox.inState(row.agent_id, "queued")) {
-      house.mailbox.move(message.message_id, "failed", {
+      house.mailbox.move(message, "failed", {
         ended_at: now,
         failure_code: "agent_deleted",
         failure_message: "the agent was deleted before the message was sent",

@@ -112,8 +112,7 @@ export const cancelMessage = defineCommand({
     if (principal.role === "agent" && row.sender !== principal.actor) {
       throw new SignalboxError("permission_denied", "Only its sender may take a message back.", "Ask the operator.");
     }
-    const isCancelled =
-      row.state === "queued" && house.mailbox.move(row.message_id, "cancelled", { ended_at: house.clock.now() });
+    const isCancelled = row.state === "queued" && house.mailbox.move(row, "cancelled", { ended_at: house.clock.now() });
     if (!isCancelled) {
       throw new SignalboxError(
         "conflict",
@@ -283,7 +282,7 @@ export function acceptMessage(
 function hopsFrom(house: House, sender: AgentId, actor: string, recipient: AgentId): number {
   const working = house.mailbox.inState(sender, "delivered").map((row) => row.hops);
   return admitFromAgent({
-    recent: house.mailbox.recentFrom(actor, recipient, house.clock.now() - RATE_WINDOW_MS).count,
+    recent: house.mailbox.recentFrom(actor, recipient, house.clock.now() - RATE_WINDOW_MS),
     cause: working.length === 0 ? null : Math.max(...working),
   });
 }
@@ -291,8 +290,7 @@ function hopsFrom(house: House, sender: AgentId, actor: string, recipient: Agent
 function requireMessage(call: Call, id: string): MessageRow {
   const { house, principal } = call;
   const row = house.mailbox.get(id);
-  const agent =
-    row === undefined ? undefined : house.db.get<AgentRow>("SELECT * FROM agents WHERE agent_id = ?", [row.agent_id]);
+  const agent = row === undefined ? undefined : house.registry.anyAgent(row.agent_id);
   const isConcerned =
     principal.role !== "agent" || row?.sender === principal.actor || row?.agent_id === principal.agentId;
   if (row !== undefined && agent !== undefined && maySee(principal, agent.session_id) && isConcerned) return row;

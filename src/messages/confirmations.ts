@@ -5,7 +5,6 @@ import type { Line } from "../agents/supervisor.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import type { AgentId, MessageId } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
-import type { Database } from "../storage/database.ts";
 import { resolveLate, type Step } from "./delivery.ts";
 import { isOurs, isWhole, letterOf, markerOf } from "./envelope.ts";
 import { inTranscript, type Ledger, verdict } from "./ledger.ts";
@@ -37,7 +36,6 @@ export interface Confirmations {
 }
 
 export function createConfirmations(deps: {
-  db: Database;
   mailbox: Mailbox;
   ledger: Ledger;
   lines: Lines;
@@ -48,7 +46,7 @@ export function createConfirmations(deps: {
   /** The message is back in the queue, which may go on. */
   returned: (agentId: AgentId) => void;
 }): Confirmations {
-  const { db, mailbox, ledger, lines, clock, log } = deps;
+  const { mailbox, ledger, lines, clock, log } = deps;
   const waits = new Map<MessageId, Wait>();
   let isDetached = false;
 
@@ -124,7 +122,7 @@ export function createConfirmations(deps: {
       case "wait":
         return expect(row);
       case "press_enter":
-        db.run("UPDATE messages SET attempts = attempts + 1 WHERE message_id = ?", [row.message_id]);
+        mailbox.tried(row);
         expect(row);
         return await line?.terminal.write(line.kind.keys.enter, {
           ifViewerInputs: waits.get(row.message_id)?.keysAtWrite ?? -1,

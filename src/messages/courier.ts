@@ -58,12 +58,11 @@ export function createCourier(deps: {
   serial: Serial;
 }): Courier {
   const { db, mailbox, lines, events, clock, log, serial } = deps;
-  const ledger = createLedger({ db, mailbox, events, log });
+  const ledger = createLedger({ mailbox, events, log });
   const box = createPromptBox({ mailbox, clock, ring: (agentId) => ring(agentId) });
   const turns = createTurns({ mailbox, ledger, lines, clock, judged: (agentId) => ring(agentId) });
   const gate = createGate({ mailbox, ledger, lines, box, clock });
   const confirmations = createConfirmations({
-    db,
     mailbox,
     ledger,
     lines,
@@ -76,6 +75,8 @@ export function createCourier(deps: {
   const rungMeanwhile = new Set<AgentId>();
   const rungNow = new Set<AgentId>();
   let expiryTimer: Timer | null = null;
+  /** No queued message expires before this wall time. */
+  let expiresAt = 0;
   let isDetached = false;
 
   const ring = (agentId: AgentId) => {
@@ -211,15 +212,21 @@ export function createCourier(deps: {
 
   const expireDue = () => {
     const now = clock.now();
+    if (now < expiresAt) return;
     for (const row of mailbox.expired(now)) ledger.move(row, "expired", verdict(now, "expired", "its time ran out"));
+    armExpiry();
+  };
+
+  const lookForExpired = () => {
+    expireDue();
     armExpiry();
   };
 
   const armExpiry = () => {
     expiryTimer?.cancel();
-    const at = mailbox.nextExpiry();
-    const waitMs = at === null ? null : Math.min(Math.max(0, at - clock.now()), EXPIRY_LOOK_MAX_MS);
-    expiryTimer = waitMs === null || isDetached ? null : clock.after(waitMs, expireDue);
+    expiresAt = mailbox.nextExpiry() ?? Number.POSITIVE_INFINITY;
+    const waitMs = Math.min(Math.max(0, expiresAt - clock.now()), EXPIRY_LOOK_MAX_MS);
+    expiryTimer = expiresAt === Number.POSITIVE_INFINITY || isDetached ? null : clock.after(waitMs, lookForExpired);
   };
 
   const stopListening = [

@@ -71,6 +71,7 @@ export function messageIdsIn(prompt: string): MessageId[] {
  *  around the header. Empty strings: nothing. The program breaks lines, folds pastes and trims as it likes, so only clear words
  *  before the header and after the letter's end count; where the end cannot be recognised, nothing is claimed. */
 export function wordsAround(prompt: string, letter: string, id: MessageId): { before: string; after: string } {
+  if (prompt.trim() === letter.trim()) return { before: "", after: "" }; // as good as always
   const plain = prompt.replace(PASTE_TAGS, "");
   const header = new RegExp(`(?<!\\\\)${escapePattern(markerOf(id))}`, "gu");
   const starts = [...plain.matchAll(header)].map((match) => match.index);

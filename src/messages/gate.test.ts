@@ -24,7 +24,7 @@ beforeEach(() => {
   db.run("PRAGMA foreign_keys = OFF");
   mailbox = createMailbox(db);
   owed = [];
-  const ledger = createLedger({ db, mailbox, events: { ring() {}, on: () => () => {} }, log: silentLog });
+  const ledger = createLedger({ mailbox, events: { ring() {}, on: () => () => {} }, log: silentLog });
   gate = createGate({
     mailbox,
     ledger,
@@ -48,8 +48,9 @@ beforeEach(() => {
       hops: 0,
       expires_at: null,
     };
-    mailbox.add({ ...common, message_id: id as MessageId, agent_id: agent, body, priority: "normal" }, 1);
-    db.run("UPDATE messages SET state = ? WHERE message_id = ?", [state, id]);
+    const row = mailbox.add({ ...common, message_id: id as MessageId, agent_id: agent, body, priority: "normal" }, 1);
+    const way: MessageState[] = ["queued", "sending", "delivered", "processed"];
+    for (const step of way.slice(1, way.indexOf(state) + 1)) mailbox.move(row, step, {});
     return mailbox.get(id) as MessageRow;
   };
 });

@@ -3,7 +3,6 @@
 
 import type { Events } from "../kernel/events.ts";
 import type { Log } from "../kernel/log.ts";
-import type { Database } from "../storage/database.ts";
 import type { MessageState } from "./delivery.ts";
 import type { Mailbox, MessagePatch, MessageRow } from "./mailbox.ts";
 
@@ -14,13 +13,12 @@ export interface Ledger {
   onMove(hear: (row: MessageRow, to: MessageState) => void): void;
 }
 
-export function createLedger(deps: { db: Database; mailbox: Mailbox; events: Events; log: Log }): Ledger {
-  const { db, mailbox, events, log } = deps;
+export function createLedger(deps: { mailbox: Mailbox; events: Events; log: Log }): Ledger {
+  const { mailbox, events, log } = deps;
   const listeners: ((row: MessageRow, to: MessageState) => void)[] = [];
   return {
     move(row, to, patch) {
-      const moved = db.transaction(() => mailbox.move(row.message_id, to, patch));
-      if (!moved) return false;
+      if (!mailbox.move(row, to, patch)) return false;
       for (const hear of listeners) hear(row, to);
       log.info("message.state", { message: row.message_id, agent: row.agent_id, state: to });
       events.ring("message", row.message_id);

@@ -1,10 +1,11 @@
 // The durable queue: messages as rows, first in first out per agent, one in flight per agent. Every step goes through `move`,
-// which refuses what delivery.ts does not list; callers hold the transaction. This file holds the SQL and nothing else.
+// which refuses what delivery.ts does not list. This file holds the SQL of the table, which nobody else reads or writes.
 
 import { assert } from "../kernel/errors.ts";
 import type { AgentId, ConversationId, MessageId } from "../kernel/ids.ts";
 import type { Database } from "../storage/database.ts";
-import { MESSAGE_MOVES, type MessageState } from "./delivery.ts";
+import { createRowCache, type RowCache } from "../storage/row-cache.ts";
+import { MESSAGE_MOVES, MESSAGE_STATES, type MessageState } from "./delivery.ts";
 
 export interface MessageRow {
   seq: number;
@@ -71,16 +72,25 @@ export type MessagePatch = Partial<
   >
 >;
 
+/** From which states a message may move to this one, as SQL. */
+const STATES_BEFORE = Object.fromEntries(
+  MESSAGE_STATES.map((to) => {
+    const from = MESSAGE_STATES.filter((state) => MESSAGE_MOVES[state].includes(to));
+    return [to, from.map((state) => `'${state}'`).join(", ")];
+  }),
+) as Record<MessageState, string>;
+
+/** Rows are shared and frozen. */
 export interface Mailbox {
   add(message: NewMessage, now: number): MessageRow;
   get(id: string): MessageRow | undefined;
   /** The oldest queued message of the agent, urgent ones first. */
   next(agentId: AgentId): MessageRow | undefined;
-  inState(agentId: AgentId, state: MessageState): MessageRow[];
+  inState(agentId: AgentId, state: MessageState): readonly MessageRow[];
   /** How many messages have no verdict and were not delivered yet. */
   waiting(agentId: AgentId): number;
-  /** How many this sender has had accepted for this agent since `sinceMs`, and the body of the last one. */
-  recentFrom(sender: string, agentId: AgentId, sinceMs: number): { count: number; lastBody: string | null };
+  /** How many an agent, this sender, has had accepted for this agent since `sinceMs`. */
+  recentFrom(sender: string, agentId: AgentId, sinceMs: number): number;
   list(filter: {
     agentIds: readonly AgentId[];
     states: readonly MessageState[];
@@ -89,16 +99,36 @@ export interface Mailbox {
   }): MessageRow[];
   agentsWithOpenMessages(): AgentId[];
   /** True when the message was in a state that may move there, and has moved. False: somebody else was first. */
-  move(id: MessageId, to: MessageState, patch: MessagePatch): boolean;
+  move(row: MessageRow, to: MessageState, patch: MessagePatch): boolean;
+  /** One more try of a message that stays where it is. */
+  tried(row: MessageRow): void;
   expired(now: number): MessageRow[];
   nextExpiry(): number | null;
 }
 
 export function createMailbox(db: Database): Mailbox {
-  const get = (id: string) => db.get<MessageRow>("SELECT * FROM messages WHERE message_id = ?", [id]);
+  const textOf = (row: MessageRow | undefined) => (row === undefined ? 0 : row.body.length + (row.reply?.length ?? 0));
+  // Every step of a message is followed by some sixty questions about its agent's queue (measured), with few answers.
+  const byId = createRowCache<MessageRow | undefined>(db, textOf);
+  const nextOf = createRowCache<MessageRow | undefined>(db, textOf);
+  const textOfAll = (rows: readonly MessageRow[]) => rows.reduce((sum, row) => sum + textOf(row), 0);
+  const inFlight: Partial<Record<MessageState, RowCache<readonly MessageRow[]>>> = {
+    sending: createRowCache(db, textOfAll),
+    delivered: createRowCache(db, textOfAll),
+  };
+
+  const changes = ({ message_id, agent_id }: Pick<MessageRow, "message_id" | "agent_id">) => {
+    byId.forget(message_id);
+    for (const cache of [nextOf, ...Object.values(inFlight)]) cache.forget(agent_id);
+  };
+  const get = (id: string) =>
+    byId.get(id, () => db.get<MessageRow>("SELECT * FROM messages WHERE message_id = ?", [id]));
+
   return {
     get,
     add(message, now) {
+      changes(message);
+
       db.run(
         `INSERT INTO messages (message_id, agent_id, sender, sender_label, body, task_id, task_title, priority, hops, state,
            accepted_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)`,
@@ -121,32 +151,30 @@ export function createMailbox(db: Database): Mailbox {
       return added;
     },
     next: (agentId) =>
-      db.get<MessageRow>(
-        "SELECT * FROM messages WHERE agent_id = ? AND state = 'queued' ORDER BY priority = 'urgent' DESC, seq LIMIT 1",
-        [agentId],
+      nextOf.get(agentId, () =>
+        db.get<MessageRow>(
+          "SELECT * FROM messages WHERE agent_id = ? AND state = 'queued' AND ended_at IS NULL ORDER BY priority = 'urgent' DESC, seq LIMIT 1",
+          [agentId],
+        ),
       ),
     inState(agentId, state) {
-      // Mostly there is none, and this is asked some twenty times per message: asking for one costs a tenth of asking for all.
-      const some = db.get("SELECT 1 AS one FROM messages WHERE agent_id = ? AND state = ? LIMIT 1", [agentId, state]);
-      if (some === undefined) return [];
-      return db.all<MessageRow>("SELECT * FROM messages WHERE agent_id = ? AND state = ? ORDER BY seq", [
-        agentId,
-        state,
-      ]);
+      const read = () =>
+        db.all<MessageRow>(
+          "SELECT * FROM messages WHERE agent_id = ? AND state = ? AND ended_at IS NULL ORDER BY seq",
+          [agentId, state],
+        );
+      return inFlight[state]?.get(agentId, read) ?? read();
     },
     waiting: (agentId) =>
       db.get<{ count: number }>(
-        "SELECT count(*) AS count FROM messages WHERE agent_id = ? AND state IN ('queued', 'sending')",
+        "SELECT count(*) AS count FROM messages WHERE agent_id = ? AND state IN ('queued', 'sending') AND ended_at IS NULL",
         [agentId],
       )?.count ?? 0,
-    recentFrom(sender, agentId, sinceMs) {
-      const found = db.get<{ count: number; lastBody: string | null }>(
-        `SELECT count(*) AS count, (SELECT body FROM messages WHERE sender = ? AND agent_id = ? ORDER BY seq DESC LIMIT 1) AS lastBody
-         FROM messages WHERE sender = ? AND agent_id = ? AND accepted_at > ?`,
-        [sender, agentId, sender, agentId, sinceMs],
-      );
-      return found ?? { count: 0, lastBody: null };
-    },
+    recentFrom: (sender, agentId, sinceMs) =>
+      db.get<{ count: number }>(
+        "SELECT count(*) AS count FROM messages WHERE hops > 0 AND sender = ? AND agent_id = ? AND accepted_at > ?",
+        [sender, agentId, sinceMs],
+      )?.count ?? 0,
     list({ agentIds, states, afterSeq, limit }) {
       const marks = (values: readonly string[]) => values.map(() => "?").join(", ");
       return db.all<MessageRow>(
@@ -158,29 +186,32 @@ export function createMailbox(db: Database): Mailbox {
     agentsWithOpenMessages: () =>
       db
         .all<{ agent_id: AgentId }>(
-          "SELECT DISTINCT agent_id FROM messages WHERE state IN ('queued', 'sending', 'delivered')",
+          "SELECT DISTINCT agent_id FROM messages WHERE state IN ('queued', 'sending', 'delivered') AND ended_at IS NULL",
           [],
         )
         .map((row) => row.agent_id),
-    move(id, to, patch) {
-      const from = Object.entries(MESSAGE_MOVES)
-        .filter(([, targets]) => targets.includes(to))
-        .map(([state]) => `'${state}'`)
-        .join(", ");
+    move(row, to, patch) {
+      changes(row);
       const columns = Object.keys(patch);
       const assignments = ["state = ?", ...columns.map((column) => `${column} = ?`)].join(", ");
-      const values = [to, ...Object.values(patch), id];
+      const values = [to, ...Object.values(patch), row.message_id];
       return (
-        db.run(`UPDATE messages SET ${assignments} WHERE message_id = ? AND state IN (${from})`, values).changes > 0
+        db.run(`UPDATE messages SET ${assignments} WHERE message_id = ? AND state IN (${STATES_BEFORE[to]})`, values)
+          .changes > 0
       );
     },
+    tried(row) {
+      changes(row);
+      db.run("UPDATE messages SET attempts = attempts + 1 WHERE message_id = ?", [row.message_id]);
+    },
     expired: (now) =>
-      db.all<MessageRow>("SELECT * FROM messages WHERE state = 'queued' AND expires_at <= ? ORDER BY expires_at, seq", [
-        now,
-      ]),
+      db.all<MessageRow>(
+        "SELECT * FROM messages WHERE ended_at IS NULL AND expires_at <= ? AND state = 'queued' ORDER BY expires_at, seq",
+        [now],
+      ),
     nextExpiry: () =>
       db.get<{ at: number | null }>(
-        "SELECT min(expires_at) AS at FROM messages WHERE state = 'queued' AND expires_at IS NOT NULL",
+        "SELECT min(expires_at) AS at FROM messages WHERE ended_at IS NULL AND expires_at IS NOT NULL AND state = 'queued'",
         [],
       )?.at ?? null,
   };
