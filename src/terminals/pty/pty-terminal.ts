@@ -127,7 +127,12 @@ async function attachViewer(
   let isBroken = false;
   let hasLeft = false;
   let hasHeardExit = false;
-  let turn: Promise<void> = Promise.resolve();
+  // Output may come before the answer to `attach`. Shown at once to a viewer that does not keep up, it would close the line by
+  // which that answer comes.
+  let answered = () => {};
+  let turn = new Promise<void>((resolve) => {
+    answered = resolve;
+  });
 
   const outcome = await connectApart({
     event(event) {
@@ -156,6 +161,8 @@ async function attachViewer(
     hasLeft = true;
     connection.close();
     throw error;
+  } finally {
+    answered();
   }
   isAttached = true;
   if (isBroken && !hasHeardExit) turn = turn.then(() => leave(null));
