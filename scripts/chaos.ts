@@ -19,6 +19,8 @@ const AGENTS = 3;
 /** One message in so many makes the model ask for a command, so that a permission dialog opens. All are denied; a command that
  *  ran means that somebody's keys went into the dialog. */
 const DIALOG_EVERY = 12;
+/** One in so many is written to be taken for a command by a shell, or by the program's own bash mode. */
+const SHELL_EVERY = 7;
 /** The model takes up to this long to answer, so that kills fall into turns and not only between them. */
 const THINKS_MS_MAX = 300;
 /** For so many messages every kind of process is shot once, within this time. */
@@ -45,6 +47,8 @@ export interface Totals {
   /** Commands that ran although every dialog was answered with no. */
   intoDialogs: string[];
   dialogs: number;
+  /** Commands that ran out of a message's text. */
+  shellRan: string[];
   /** Of `crashed`: the model never saw them; the prompt died between the program's hook and its request. */
   unseenByModel: number;
 }
@@ -52,7 +56,7 @@ export interface Totals {
 export function noTotals(): Totals {
   const kills = { daemon: 0, host: 0, agent: 0 };
   const counts = { sent: 0, answered: 0, crashed: 0, failed: 0, unknown: 0, dialogs: 0, unseenByModel: 0 };
-  return { ...counts, kills, lost: [], doubled: [], intoDialogs: [] };
+  return { ...counts, kills, lost: [], doubled: [], intoDialogs: [], shellRan: [] };
 }
 
 export interface ChaosOptions {
@@ -88,12 +92,17 @@ export async function runChaos(options: ChaosOptions, totals: Totals): Promise<v
   }
 }
 
+/** One line for each message of which something went wrong. */
+export function brokenPromises({ lost, doubled, intoDialogs, shellRan }: Totals): string[] {
+  return [...lost, ...doubled, ...intoDialogs, ...shellRan];
+}
+
 export function summary(totals: Totals): string {
   const { daemon, host, agent } = totals.kills;
   return (
     `${totals.sent} sent, ${totals.answered} answered, ${totals.crashed} crashed turns (${totals.unseenByModel} unseen), ` +
     `${totals.failed} failed, ${totals.unknown} unknown, ${totals.lost.length} lost, ${totals.doubled.length} doubled, ` +
-    `${totals.intoDialogs.length} of ${totals.dialogs} dialogs touched; kills: ${daemon} daemon, ${host} host, ${agent} agent`
+    `${totals.intoDialogs.length} of ${totals.dialogs} dialogs touched, ${totals.shellRan.length} commands run from text; kills: ${daemon} daemon, ${host} host, ${agent} agent`
   );
 }
 
@@ -113,7 +122,9 @@ async function playRound(
   const bodies = Array.from({ length: options.messagesPerRound }, (_, n) => {
     const isDialog = (n + 1) % DIALOG_EVERY === 0;
     totals.dialogs += isDialog ? 1 : 0;
-    return `round ${round} number ${n}${isDialog ? ` please touch canary-${round}-${n}` : ""}.`;
+    const about = `round ${round} number ${n}${isDialog ? ` please touch canary-${round}-${n}` : ""}.`;
+    const touch = `touch ${join(product.root, `shell-${round}-${n}`)}`;
+    return (n + 1) % SHELL_EVERY === 0 ? `${about}\n!${touch}\n$(${touch}) \`${touch}\`; ${touch} && ${touch}` : about;
   });
   const salvos = Math.ceil(options.messagesPerRound / MESSAGES_PER_SALVO);
   const plan = Array.from({ length: salvos }, () => ["daemon", "host", "agent"] as Victim[])
@@ -207,7 +218,7 @@ async function persist(call: () => Promise<Answer>): Promise<Answer> {
 
 /** Answers the ids of the messages of which something is wrong. */
 function judge(product: RealProduct, sent: readonly Sent[], totals: Totals): string[] {
-  const wrong = () => totals.lost.length + totals.doubled.length + totals.intoDialogs.length;
+  const wrong = () => brokenPromises(totals).length;
   const found: string[] = [];
   for (const { messageId, body, receipt } of sent) {
     const { requests } = product.model;
@@ -229,8 +240,10 @@ function judge(product: RealProduct, sent: readonly Sent[], totals: Totals): str
       if (turns === 0) totals.unseenByModel += 1;
       if (receipt.failure.code !== "agent_crashed") totals.lost.push(`${told}: a verdict that nothing here explains`);
     }
-    const canary = /canary-\S+(?=\.$)/.exec(body)?.[0];
+    const canary = /canary-[\d-]+/.exec(body)?.[0];
     if (canary !== undefined && existsSync(join(product.root, canary))) totals.intoDialogs.push(told);
+    const touched = /touch (\S*shell-[\d-]+)/.exec(body)?.[1];
+    if (touched !== undefined && existsSync(touched)) totals.shellRan.push(told);
     if (wrong() > wrongBefore) found.push(messageId);
   }
   return found;

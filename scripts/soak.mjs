@@ -1,10 +1,11 @@
 // `npm run soak -- --minutes N`: chaos rounds (chaos.ts) with the real Claude Code CLI for so long, progress on stderr, and at the
-// end one row for BENCHMARKS.md on stdout. Exits 3 when a message was lost or doubled or a dialog was touched.
+// end one row for BENCHMARKS.md on stdout. Exits 3 when a message was lost or doubled, a dialog was touched
+// or a command ran out of a message's text.
 
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { CLAUDE_VERSION } from "../test/support/real-claude.ts";
-import { noTotals, runChaos, summary } from "./chaos.ts";
+import { brokenPromises, noTotals, runChaos, summary } from "./chaos.ts";
 
 const { values } = parseArgs({
   options: {
@@ -35,15 +36,28 @@ const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], {
   cwd: import.meta.dirname,
   encoding: "utf8",
 }).trim();
-const { sent, answered, crashed, unseenByModel, failed, unknown, lost, doubled, intoDialogs, dialogs, kills } = totals;
+const {
+  sent,
+  answered,
+  crashed,
+  unseenByModel,
+  failed,
+  unknown,
+  lost,
+  doubled,
+  intoDialogs,
+  dialogs,
+  shellRan,
+  kills,
+} = totals;
 const shots = `${kills.daemon} daemon, ${kills.host} host, ${kills.agent} agent`;
 console.error(summary(totals));
-for (const line of [...lost, ...doubled, ...intoDialogs]) console.error(line);
+for (const line of brokenPromises(totals)) console.error(line);
 console.log(
-  "| commit | claude | minutes | first seed | messages | kill -9 | answered | turn killed (unseen by the model) | failed | unknown | lost | doubled | dialogs touched |",
+  "| commit | claude | minutes | first seed | messages | kill -9 | answered | turn killed (unseen by the model) | failed | unknown | lost | doubled | dialogs touched | commands run from text |",
 );
-console.log("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+console.log("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
 console.log(
-  `| ${commit} | ${CLAUDE_VERSION} | ${took} | ${firstSeed} | ${sent} | ${shots} | ${answered} | ${crashed} (${unseenByModel}) | ${failed} | ${unknown} | ${lost.length} | ${doubled.length} | ${intoDialogs.length} of ${dialogs} |`,
+  `| ${commit} | ${CLAUDE_VERSION} | ${took} | ${firstSeed} | ${sent} | ${shots} | ${answered} | ${crashed} (${unseenByModel}) | ${failed} | ${unknown} | ${lost.length} | ${doubled.length} | ${intoDialogs.length} of ${dialogs} | ${shellRan.length} |`,
 );
-process.exit(lost.length + doubled.length + intoDialogs.length === 0 ? 0 : 3);
+process.exit(brokenPromises(totals).length === 0 ? 0 : 3);
