@@ -309,6 +309,24 @@ describe.skipIf(skipsRealClaude()).each([OLDEST_CLAUDE_VERSION, CLAUDE_VERSION])
     expect(model.requests.some((request) => JSON.stringify(request.body).includes("TWICE"))).toBe(false);
   });
 
+  it("leaves a blocked prompt out of what its transcript says it took", async () => {
+    ears.answer = ({ signal }) =>
+      signal.is === "prompt_submitted" && signal.prompt.includes("REFUSED")
+        ? claudeCode.answers.blockPrompt("not this one")
+        : claudeCode.answers.pass();
+    const { conversationId } = start();
+    await ready();
+    await submit("REFUSED");
+    await running().waitForScreen((s) => s.lines.some((line) => line.includes("not this one")), "the reason");
+    if ((await reading()).promptBox === "draft") running().write(claudeCode.keys.clearLine.repeat(4));
+    await running().waitForScreen((s) => claudeCode.readScreen(s).promptBox === "empty", "an empty box");
+    await submit("TAKEN");
+    const path = claudeCode.transcriptPath(home.env, project, conversationId);
+    const has = (marker: string) => claudeCode.readTranscript(readFileSync(path, "utf8"), marker).hasMarker;
+    await expect.poll(() => existsSync(path) && has("TAKEN"), SOON).toBe(true);
+    expect(has("REFUSED")).toBe(false);
+  });
+
   it("goes on with an order in the answer to a turn's end, and reads a note within a turn", async () => {
     ears.answer = ({ signal }) => {
       if (signal.is === "turn_ended" && !signal.continued) return claudeCode.answers.handOver("SECOND-ORDER");
