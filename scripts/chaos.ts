@@ -36,6 +36,8 @@ export interface Totals {
   kills: Record<"daemon" | "host" | "agent", number>;
   /** Ended well: the reply came from the turn that took the message. */
   answered: number;
+  /** Ended with a permission denied by keys, which ends the turn: all that is left when the daemon that held the question died. */
+  denied: number;
   /** Ended with their turn's death, as their verdict says. */
   crashed: number;
   failed: number;
@@ -55,7 +57,7 @@ export interface Totals {
 
 export function noTotals(): Totals {
   const kills = { daemon: 0, host: 0, agent: 0 };
-  const counts = { sent: 0, answered: 0, crashed: 0, failed: 0, unknown: 0, dialogs: 0, unseenByModel: 0 };
+  const counts = { sent: 0, answered: 0, denied: 0, crashed: 0, failed: 0, unknown: 0, dialogs: 0, unseenByModel: 0 };
   return { ...counts, kills, lost: [], doubled: [], intoDialogs: [], shellRan: [] };
 }
 
@@ -100,7 +102,7 @@ export function brokenPromises({ lost, doubled, intoDialogs, shellRan }: Totals)
 export function summary(totals: Totals): string {
   const { daemon, host, agent } = totals.kills;
   return (
-    `${totals.sent} sent, ${totals.answered} answered, ${totals.crashed} crashed turns (${totals.unseenByModel} unseen), ` +
+    `${totals.sent} sent, ${totals.answered} answered, ${totals.denied} denied by keys, ${totals.crashed} crashed turns (${totals.unseenByModel} unseen), ` +
     `${totals.failed} failed, ${totals.unknown} unknown, ${totals.lost.length} lost, ${totals.doubled.length} doubled, ` +
     `${totals.intoDialogs.length} of ${totals.dialogs} dialogs touched, ${totals.shellRan.length} commands run from text; kills: ${daemon} daemon, ${host} host, ${agent} agent`
   );
@@ -235,6 +237,8 @@ function judge(product: RealProduct, sent: readonly Sent[], totals: Totals): str
       totals.answered += 1;
       if (turns === 0 || !isReplyTo(receipt.reply, messageId, body))
         totals.lost.push(`${told}: reply ${receipt.reply}`);
+    } else if (receipt.failure.code === "interrupted" && body.includes("canary")) {
+      totals.denied += 1;
     } else {
       totals.crashed += 1;
       if (turns === 0) totals.unseenByModel += 1;

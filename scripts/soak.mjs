@@ -54,10 +54,10 @@ const shots = `${kills.daemon} daemon, ${kills.host} host, ${kills.agent} agent`
 console.error(summary(totals));
 for (const line of brokenPromises(totals)) console.error(line);
 console.log(
-  "| commit | claude | minutes | first seed | messages | kill -9 | answered | turn killed (unseen by the model) | failed | unknown | lost | doubled | dialogs touched | commands run from text |",
+  "| commit | claude | minutes | first seed | messages | kill -9 | answered | denied by keys | turn killed (unseen by the model) | failed | unknown | lost | doubled | dialogs touched | commands run from text |",
 );
-console.log("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+console.log("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
 console.log(
-  `| ${commit} | ${CLAUDE_VERSION} | ${took} | ${firstSeed} | ${sent} | ${shots} | ${answered} | ${crashed} (${unseenByModel}) | ${failed} | ${unknown} | ${lost.length} | ${doubled.length} | ${intoDialogs.length} of ${dialogs} | ${shellRan.length} |`,
+  `| ${commit} | ${CLAUDE_VERSION} | ${took} | ${firstSeed} | ${sent} | ${shots} | ${answered} | ${denied} | ${crashed} (${unseenByModel}) | ${failed} | ${unknown} | ${lost.length} | ${doubled.length} | ${intoDialogs.length} of ${dialogs} | ${shellRan.length} |`,
 );
 process.exit(brokenPromises(totals).length === 0 ? 0 : 3);

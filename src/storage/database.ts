@@ -205,6 +205,8 @@ interface LogSync {
   close(): void;
 }
 
+const syncData = promisify(fdatasync);
+
 function createLogSync(file: string): LogSync {
   let descriptor: number | null = null;
   let written = 0;
@@ -216,7 +218,7 @@ function createLogSync(file: string): LogSync {
     const reached = written;
     try {
       descriptor ??= openSync(file, "r");
-      await promisify(fdatasync)(descriptor);
+      await syncData(descriptor);
       onDisk = Math.max(onDisk, reached);
     } catch (error) {
       // The kernel may have dropped what it could not write and would call the next try a success.

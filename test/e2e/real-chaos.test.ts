@@ -22,7 +22,7 @@ it.skipIf(skipsRealClaude())(
     await runChaos({ seed: SEED, rounds: ROUNDS, messagesPerRound: MESSAGES_PER_ROUND, say }, totals);
     expect(totals, summary(totals)).toMatchObject({ lost: [], doubled: [], intoDialogs: [], shellRan: [] });
     expect(totals.sent).toBe(ROUNDS * MESSAGES_PER_ROUND);
-    expect(totals.answered + totals.crashed + totals.failed + totals.unknown).toBe(totals.sent);
+    expect(totals.answered + totals.denied + totals.crashed + totals.failed + totals.unknown).toBe(totals.sent);
     // One in a thousand, and with so few messages that means none.
     expect(totals.unknown).toBeLessThanOrEqual(totals.sent / 1_000);
     // A killed process costs at most the turn it was in.

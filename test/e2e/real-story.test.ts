@@ -274,6 +274,10 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     const doomed = await send(agent, "doomed", { wait_for: "delivered" });
     const queued = await Promise.all(["two", "three"].map((words) => send(agent, words)));
     await product.model.waitForRequest(({ newUserText }) => newUserText.includes(doomed.message_id));
+    // Killed before its first prompt is written down, the program has no conversation to go on with.
+    const transcript = async () =>
+      String((await product.call("read_agent", { agent_id: agent.agent_id, what: "transcript" })).text);
+    await until("the transcript holds it", async () => (await transcript()).includes(doomed.message_id));
     const { pid, conversation_id } = await product.agent(agent.agent_id);
     const killedAtMs = performance.now();
     await product.kill(pid);
