@@ -2,9 +2,8 @@
 // those and print them without writing. The built program is measured, so build first.
 
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { cpus, loadavg, release, totalmem } from "node:os";
-import { fileURLToPath } from "node:url";
 import { measureClaude } from "./claude.ts";
 import { measureDelivery } from "./delivery.ts";
 import { measureDisk } from "./disk.ts";
@@ -12,7 +11,7 @@ import { measureFlood } from "./flood.ts";
 import { type Product, startProduct } from "./house.ts";
 import { measureIdle } from "./idle.ts";
 import { round } from "./measure.ts";
-import { markdownOf, type Part } from "./report.ts";
+import { markdownOf, type Part, writeBenchmarks } from "./report.ts";
 import { measureStart } from "./start.ts";
 import { measureThroughput } from "./throughput.ts";
 
@@ -37,8 +36,7 @@ for (const [name, measure] of Object.entries(PARTS)) {
   console.log(text);
   told.push(text);
 }
-if (wanted.length === 0)
-  writeFileSync(fileURLToPath(new URL("BENCHMARKS.md", root)), `${preface()}\n${told.join("\n")}`);
+if (wanted.length === 0) writeBenchmarks(`${preface()}\n${told.join("\n")}`);
 
 async function withProduct(measure: (product: Product) => Promise<Part>): Promise<Part> {
   const product = await startProduct();
@@ -56,7 +54,7 @@ function preface(): string {
   const processors = cpus();
   return `# Benchmarks
 
-Written by \`npm run bench\`, all of it in one run. Not by hand: change \`bench/\`.
+Written by \`npm run bench\`, in one run, but for the last section, which is \`npm run soak\`'s. Not by hand: change \`bench/\`.
 
 | | |
 |---|---|
@@ -70,10 +68,10 @@ factor of 1.3 to 3. So nothing here is to be compared with a figure of another d
 by side, in turns, in this run. Its disk syncs in a fifth of a millisecond, which no laptop does; a laptop adds its own sync
 time to every acceptance and every delivery, once each. The load behind each part tells how much others were using: with a load above
 the number of cores every step waits for its turn, and figures in milliseconds grow with it. That excuses no ratio and not the
-throughput, whose cost is the processor time per message in its table: the daemon looks at an agent's rows some twenty times per message.
+throughput, whose cost is the processor time per message in its table.
 \`node -e 0\` takes 27 to 30 ms on this machine when nobody else uses it; "Start" says what it took in this run.
 
-Not measured here: macOS and its slower syncs, tmux and iTerm2 as terminals, several daemons, and anything longer than minutes.
+Not measured here: macOS and its slower syncs, tmux and iTerm2 as terminals, and several daemons.
 What has no budget is there to be watched.
 `;
 }

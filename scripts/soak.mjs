@@ -1,9 +1,10 @@
 // `npm run soak -- --minutes N`: chaos rounds (chaos.ts) with the real Claude Code CLI for so long, progress on stderr, and at the
-// end one row for BENCHMARKS.md on stdout. Exits 3 when a message was lost or doubled, a dialog was touched
+// end the last section of BENCHMARKS.md. Exits 3 when a message was lost or doubled, a dialog was touched
 // or a command ran out of a message's text.
 
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
+import { writeSoak } from "../bench/report.ts";
 import { CLAUDE_VERSION } from "../test/support/real-claude.ts";
 import { brokenPromises, noTotals, runChaos, summary } from "./chaos.ts";
 
@@ -36,28 +37,30 @@ const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], {
   cwd: import.meta.dirname,
   encoding: "utf8",
 }).trim();
-const {
-  sent,
-  answered,
-  crashed,
-  unseenByModel,
-  failed,
-  unknown,
-  lost,
-  doubled,
-  intoDialogs,
-  dialogs,
-  shellRan,
-  kills,
-} = totals;
-const shots = `${kills.daemon} daemon, ${kills.host} host, ${kills.agent} agent`;
+const { sent, answered, denied, crashed, unseenByModel, failed, unknown, lost, doubled, intoDialogs, dialogs } = totals;
+const { shellRan, kills } = totals;
 console.error(summary(totals));
 for (const line of brokenPromises(totals)) console.error(line);
-console.log(
-  "| commit | claude | minutes | first seed | messages | kill -9 | answered | denied by keys | turn killed (unseen by the model) | failed | unknown | lost | doubled | dialogs touched | commands run from text |",
-);
-console.log("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
-console.log(
-  `| ${commit} | ${CLAUDE_VERSION} | ${took} | ${firstSeed} | ${sent} | ${shots} | ${answered} | ${denied} | ${crashed} (${unseenByModel}) | ${failed} | ${unknown} | ${lost.length} | ${doubled.length} | ${intoDialogs.length} of ${dialogs} | ${shellRan.length} |`,
-);
+const rows = [
+  ["messages", sent],
+  ["kill -9", `${kills.daemon} daemons, ${kills.host} terminal hosts, ${kills.agent} agents`],
+  ["answered by the turn that took them", answered],
+  ["ended with a permission denied by keys", denied],
+  ["ended with their killed turn (of these unseen by the model)", `${crashed} (${unseenByModel})`],
+  ["failed", failed],
+  ["unknown", unknown],
+  ["**lost**", lost.length],
+  ["**doubled**", doubled.length],
+  ["**permission dialogs touched**", `${intoDialogs.length} of ${dialogs}`],
+  ["**commands run out of a message's text**", shellRan.length],
+];
+const text = `The real Claude Code CLI ${CLAUDE_VERSION}, three agents, and kill -9 at random moments for ${took} minutes (commit ${commit}, first seed
+${firstSeed}). Counted from what the scripted model received, not from what signalbox says.
+
+| what | count |
+|---|---|
+${rows.map(([what, count]) => `| ${what} | ${count} |`).join("\n")}
+`;
+console.log(text);
+writeSoak(text);
 process.exit(brokenPromises(totals).length === 0 ? 0 : 3);
