@@ -10,8 +10,9 @@ import type { SessionFiles } from "./session-files.ts";
 export interface FileWitnesses {
   /** From now on the kind's files are heard. */
   watch(kind: AgentKind): void;
-  /** Tells a new run what its file says already. */
-  tell(run: Run): void;
+  /** Tells a run what its file says already. What is there before a process that `isNew` has reported is by one that was
+   *  killed, whose number was given out again: only its own conversation is believed. */
+  tell(run: Run, how: { isNew: boolean }): void;
   /** Reads the run's file at once: events can be lost, and whoever is about to type wants the file as it is. Only that one,
    *  because this happens once per message, and a house may have hundreds of agents. */
   refresh(run: Run): void;
@@ -40,9 +41,12 @@ export function createFileWitnesses(
       const parse = (text: string) => kind.readRegistry(text);
       files.set(dir, outside.watchSessionFiles({ dir, parse, changed, clock, log }));
     },
-    tell(run) {
+    tell(run, { isNew }) {
       for (const file of files.values()) {
-        for (const entry of file.entries()) if (speaksOf(run, entry)) run.fileChanged(entry, false);
+        for (const entry of file.entries()) {
+          const mayBeLeft = isNew && entry.conversationId !== run.conversationId;
+          if (speaksOf(run, entry) && !mayBeLeft) run.fileChanged(entry, false);
+        }
       }
     },
     refresh: (run) => files.get(run.kind.registryDir(agentEnv))?.refresh(run.facts.file?.pid ?? run.terminal.pid),

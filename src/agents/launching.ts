@@ -41,7 +41,7 @@ export async function launchAgent(
 ): Promise<Terminal> {
   const { db, registry, outside, agentEnv, ids } = deps;
   const executable = await outside.executables.find(kind);
-  await untilGone(deps, row.pid);
+  await untilGone(deps, row);
   await deps.workplaces.ensure(row.agent_id);
   const { conversationId, resume } = conversationFor(deps, row, kind);
   const hookSecret = ids.secret();
@@ -78,7 +78,7 @@ export async function launchAgent(
   });
   const { argv, env } = plan;
   const terminal = await backend.open({ ref, host: row.session_id, argv, env, cwd: row.cwd, size: DEFAULT_SIZE });
-  registry.patchAgent(row.agent_id, { pid: terminal.pid });
+  registry.patchAgent(row.agent_id, { pid: terminal.pid, pid_birth: outside.processBirth(terminal.pid) });
   return terminal;
 }
 
@@ -104,9 +104,10 @@ export function hashSecret(secret: string): string {
   return createHash("sha256").update(secret).digest("hex");
 }
 
-async function untilGone({ outside, clock }: LaunchDeps, pid: number | null): Promise<void> {
+async function untilGone({ outside, clock }: LaunchDeps, { pid, pid_birth: birth }: AgentRow): Promise<void> {
   const deadlineMs = clock.monotonicMs() + OLD_PROCESS_GRACE_MS;
-  while (pid !== null && outside.pidExists(pid)) {
+  const isThere = (id: number) => outside.pidExists(id) && (birth === null || outside.processBirth(id) === birth);
+  while (pid !== null && isThere(pid)) {
     if (clock.monotonicMs() > deadlineMs) {
       throw new SignalboxError(
         "terminal_unavailable",

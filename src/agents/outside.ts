@@ -2,6 +2,7 @@
 // write about themselves. The simulator brings a world of its own.
 
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
+import { processBirth } from "../terminals/processes.ts";
 import type { Executables } from "./executables.ts";
 import { writeToPeerSocket } from "./peer-socket.ts";
 import { pidExists } from "./processes.ts";
@@ -12,6 +13,8 @@ export interface Outside {
   executables: Executables;
   /** Whether a process of that pid exists now. */
   pidExists(pid: number): boolean;
+  /** When the process began, so that a later one of the same number is not taken for it; null where nothing tells. */
+  processBirth(pid: number): string | null;
   exists(path: string): boolean;
   /** The file's text, or null when it cannot be read. */
   readText(path: string): string | null;
@@ -27,6 +30,7 @@ export function realOutside(executables: Executables, env: Readonly<Record<strin
   return {
     executables,
     pidExists,
+    processBirth,
     exists: existsSync,
     readText(path) {
       try {

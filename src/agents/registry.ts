@@ -42,6 +42,8 @@ export interface AgentRow {
   generation: number;
   terminal_ref: string | null;
   pid: number | null;
+  /** When that process began, in the system's own count; null where it does not say. */
+  pid_birth: string | null;
   /** SHA-256 of the secret the running process signs its hooks with. */
   hook_secret_hash: string | null;
   /** JSON list of PastExit, newest last, bounded. */

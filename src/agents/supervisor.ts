@@ -13,6 +13,7 @@ import { describeExit, endTerminal, untilTranscriptKept } from "./ending.ts";
 import { createFileWitnesses } from "./file-witnesses.ts";
 import type { AgentKind, AgentKindName, HookReport, TranscriptReading } from "./kind.ts";
 import { type LaunchDeps, launchAgent } from "./launching.ts";
+import { createLeftovers } from "./leftovers.ts";
 import { type AgentState, type Derived, deriveState } from "./lifecycle.ts";
 import type { AgentRow } from "./registry.ts";
 import { decideRestart, EXITS_KEPT } from "./restart-policy.ts";
@@ -61,6 +62,8 @@ export interface Supervisor {
   hook(agentId: AgentId, report: HookReport, payload: unknown, gone: AbortSignal): Promise<unknown | null>;
   answer(agentId: AgentId, requestId: string, decision: Decision): Promise<void>;
   interrupt(agentId: AgentId): Promise<void>;
+  /** True while a process may run that was to end and that this daemon does not hold. */
+  isLeftBehind(agentId: AgentId): boolean;
   /** True when the agent said that its last turn has ended and no other has begun; its session file lags by some 60 ms. */
   isTurnOver(agentId: AgentId): boolean;
   /** What the agent's transcript says about one message; null when there is no transcript to read. */
@@ -155,7 +158,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       exited: (exit) => ended(run, exit),
     });
     runs.set(agentId, run);
-    witnesses.tell(run);
+    witnesses.tell(run, { isNew: !adopted });
     changed(agentId);
     return run;
   };
@@ -246,7 +249,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   const stop = (agentId: AgentId): Promise<void> =>
     serial.run(agentId, async () => {
       const run = runs.get(agentId);
-      if (run === undefined) return;
+      if (run === undefined) return await leftovers.end(agentId);
       run.stopping = true;
       await untilTranscriptKept(clock, turnEndedMs.get(agentId));
       await endTerminal(run.terminal, clock);
@@ -261,7 +264,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     const found = await backendOf(sessionOf(row).terminal).adopt(row.session_id, row.terminal_ref);
     if (found.is === "found") {
       // The daemon before may have died between the start and writing this down; the next start waits for that pid to go.
-      if (row.pid !== found.terminal.pid) registry.patchAgent(row.agent_id, { pid: found.terminal.pid });
+      const { pid } = found.terminal;
+      if (row.pid !== pid) registry.patchAgent(row.agent_id, { pid, pid_birth: outside.processBirth(pid) });
       attachRun(row, found.terminal, true);
       return;
     }
@@ -287,13 +291,12 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
         clock.after(CANNOT_TELL_RETRY_MS, () => void (isDetached || readopt(row)));
       });
 
-  /** The daemon died between the wish to end an agent and its end. */
-  const endLeftover = async (row: AgentRow) => {
-    const found = await backendOf(sessionOf(row).terminal).adopt(row.session_id, row.terminal_ref ?? "");
-    if (found.is === "cannot_tell") return log.warn("agent.leftover_cannot_tell", { agent: row.agent_id });
-    if (found.is === "found") await endTerminal(found.terminal, clock);
-    registry.patchAgent(row.agent_id, { pid: null, terminal_ref: null });
-  };
+  const leftovers = createLeftovers({
+    ...deps,
+    backendOf: (row) => backendOf(sessionOf(row).terminal),
+    isDetached: () => isDetached,
+    ended: (agentId) => events.ring("agent", agentId),
+  });
 
   const runOf = (agentId: AgentId): Run => {
     const run = runs.get(agentId);
@@ -366,6 +369,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       // Only keys are left: nothing else may type into this agent until they have worked.
       if (keys !== null) await serial.run(agentId, keys);
     },
+    isLeftBehind: (agentId) => !runs.has(agentId) && leftovers.has(agentId),
     isTurnOver: (agentId) => turnEndedMs.has(agentId),
     async interrupt(agentId) {
       const run = runOf(agentId);
@@ -379,10 +383,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       await deps.backends.get(session.terminal)?.closeHost(session.session_id);
     },
     async recover() {
-      const endings = registry.leftovers().map((row) => serial.run(row.agent_id, () => endLeftover(row)));
-      for (const ending of await Promise.allSettled(endings)) {
-        if (ending.status === "rejected") log.warn("agent.leftover_failed", { message: String(ending.reason) });
-      }
+      await leftovers.endAll();
       const wanted = registry.agents().filter((row) => row.desired === "running");
       await Promise.all(wanted.filter((row) => row.rest === "none" || row.rest === "crashed").map(readopt));
       for (const row of registry.agents())

@@ -93,8 +93,9 @@ export function compose(world: World): Composed {
     const row = registry.agent(id);
     return row === undefined ? null : supervisor.view(row).state;
   };
-  const { line, transcriptAbout } = supervisor;
-  const courier = createCourier({ db, mailbox, lines: { line, stateOf, transcriptAbout }, events, clock, log, serial });
+  const { line, transcriptAbout, isLeftBehind } = supervisor;
+  const lines = { line, stateOf, transcriptAbout, isLeftBehind };
+  const courier = createCourier({ db, mailbox, lines, events, clock, log, serial });
   const house: House = {
     db,
     clock,

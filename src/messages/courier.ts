@@ -21,6 +21,9 @@ import { createTurns } from "./turns.ts";
 
 /** A delivery that broke off (a terminal that cannot be asked, a full disk) is tried again after this. */
 const TRY_AGAIN_MS = 1_000;
+/** A look at the screen that is older than this, because the disk took its time, is taken again before anything is typed. A sync
+ *  takes some ms; a person needs as long for one key. */
+const LOOK_HOLDS_MS = 50;
 /** Expiry is in wall time, so look again within the hour even when the clock was set back. */
 const EXPIRY_LOOK_MAX_MS = 3_600_000;
 
@@ -187,7 +190,7 @@ export function createCourier(deps: {
     if (!leased) return;
     confirmations.expect(message, viewerInputs);
     box.typed(message.agent_id, { messageId: message.message_id, terminal: line.terminal, viewerInputs });
-    if (!(await isStillClear(line, message))) return;
+    if (!(await isStillClear(line, message, viewerInputs))) return;
     try {
       await line.terminal.write(line.kind.submitKeys(letterOf(message)), { ifViewerInputs: viewerInputs });
     } catch (error) {
@@ -201,11 +204,17 @@ export function createCourier(deps: {
 
   /** The intent is on the disk before the keys. In that moment a turn may have begun or the process gone: then nothing was
    *  typed, and the message goes back as if it had never been taken. */
-  const isStillClear = async (line: Line, message: MessageRow): Promise<boolean> => {
+  const isStillClear = async (line: Line, message: MessageRow, viewerInputs: number): Promise<boolean> => {
+    const askedMs = clock.monotonicMs();
     await db.durable();
+    const isLookOld = clock.monotonicMs() - askedMs > LOOK_HOLDS_MS;
+    const again = isLookOld ? await line.look() : null;
     if (isDetached || mailbox.get(message.message_id)?.state !== "sending") return false;
     const now = lines.line(message.agent_id);
-    if (now?.state === "ready" && now.terminal === line.terminal) return true;
+    const isSame =
+      again === null ||
+      (again.viewerInputs === viewerInputs && again.reading.promptBox === "empty" && again.reading.dialog === null);
+    if (now?.state === "ready" && now.terminal === line.terminal && isSame) return true;
     ledger.move(message, "queued", { attempts: message.attempts, channel: null });
     return false;
   };

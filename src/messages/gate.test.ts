@@ -28,7 +28,7 @@ beforeEach(() => {
   gate = createGate({
     mailbox,
     ledger,
-    lines: { line: () => null, stateOf: () => "working", transcriptAbout: () => null },
+    lines: { line: () => null, stateOf: () => "working", transcriptAbout: () => null, isLeftBehind: () => false },
     box: {
       owe: (_agent, words) => void owed.push(words),
       isRedrawing: () => false,

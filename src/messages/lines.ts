@@ -1,4 +1,4 @@
-// What this room needs of the agents, as a port of four questions.
+// What this room needs of the agents, as a port of five questions.
 
 import type { TranscriptReading } from "../agents/kind.ts";
 import type { AgentState } from "../agents/lifecycle.ts";
@@ -10,6 +10,8 @@ export interface Lines {
   line(agentId: AgentId): Line | null;
   /** null: there is no such agent. */
   stateOf(agentId: AgentId): AgentState | null;
+  /** True while a process may run that was to end and that nobody holds: its turn is not over yet. */
+  isLeftBehind(agentId: AgentId): boolean;
   /** null: there is no transcript that could be read. */
   transcriptAbout(agentId: AgentId, marker: string, leasedTo: ConversationId | null): TranscriptReading | null;
 }

@@ -70,17 +70,25 @@ export function createTurns(deps: {
   /** Typed into a turn that a person had just begun: the program keeps it for a turn of its own, which comes next. */
   const isQueued = (row: MessageRow) => transcriptOf(row)?.isQueued === true;
 
+  /** Its prompt is there and nothing that ends a turn. */
+  const isOpen = (row: MessageRow) => {
+    const transcript = transcriptOf(row);
+    return (
+      transcript?.hasMarker === true && !transcript.interrupted && (transcript.apiError ?? transcript.reply) === null
+    );
+  };
+
   const dropGrace = (agentId: AgentId): boolean => {
     graces.get(agentId)?.cancel();
     return graces.delete(agentId);
   };
 
-  const endGrace = (agentId: AgentId) => {
-    if (dropGrace(agentId)) closeSilent(agentId, (row) => !isQueued(row));
+  const endGrace = (agentId: AgentId, which: (row: MessageRow) => boolean = () => true) => {
+    if (dropGrace(agentId)) closeSilent(agentId, (row) => which(row) && !isQueued(row));
   };
 
   return {
-    endGrace,
+    endGrace: (agentId) => endGrace(agentId),
     watch(agentId) {
       const delivered = mailbox.inState(agentId, "delivered");
       if (delivered.length === 0) return void dropGrace(agentId);
@@ -90,7 +98,9 @@ export function createTurns(deps: {
         return closeSilent(agentId, (row) => row.generation !== generation);
       }
       // The prompt was idle and another turn has begun: whatever had been delivered belongs to the turn before.
-      if (RUNNING.has(lines.stateOf(agentId))) return endGrace(agentId);
+      // Unless the transcript shows it open still: its session file may be late to say that it runs.
+      if (RUNNING.has(lines.stateOf(agentId))) return endGrace(agentId, (row) => !isOpen(row));
+      if (lines.isLeftBehind(agentId)) return;
       if (graces.has(agentId)) return;
       const judge = () => {
         closeSilent(agentId, () => true);

@@ -38,6 +38,13 @@ export interface Database {
   close(): void;
 }
 
+export interface OpenOptions {
+  file: string;
+  key: Buffer;
+  /** How the log is brought to the disk, given its open descriptor; the simulator brings a disk of its own. */
+  sync?: (descriptor: number) => Promise<void>;
+}
+
 /** 256 bits, what the aegis cipher takes as a raw key. */
 export const KEY_BYTES = 32;
 
@@ -50,7 +57,7 @@ const STATEMENTS_MAX = 1_000;
 
 /** Opens `file`, creating it (0600) when it is not there. Throws `storage_error` when the key is not the one it was made
  *  with or the file cannot be used; then nothing has been changed. */
-export function openDatabase({ file, key }: { file: string; key: Buffer }): Database {
+export function openDatabase({ file, key, sync = promisify(fdatasync) }: OpenOptions): Database {
   try {
     // SQLite gives -wal and -shm the mode of the database, and would itself create it readable for everybody.
     closeSync(openSync(file, "a", 0o600));
@@ -58,7 +65,7 @@ export function openDatabase({ file, key }: { file: string; key: Buffer }): Data
     throw fileTrouble(`${file} cannot be opened`, "Make the state directory writable for this user.", error);
   }
   try {
-    return wrap(openHandle(file, key), file);
+    return wrap(openHandle(file, key), file, sync);
   } catch (error) {
     throw asStorageError(error, file);
   }
@@ -99,9 +106,9 @@ function rawKey(key: Buffer): string {
   return `x'${key.toString("hex")}'`;
 }
 
-function wrap(handle: Sqlite.Database, file: string): Database {
+function wrap(handle: Sqlite.Database, file: string, sync: (descriptor: number) => Promise<void>): Database {
   const statements = new Map<string, Sqlite.Statement>();
-  const log = createLogSync(`${file}-wal`);
+  const log = createLogSync(`${file}-wal`, sync);
   let isInside = false;
   // Parsed once: with `exec` these four words cost a tenth of the daemon's time under load (measured).
   const [begin, commit, rollback] = ["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].map((sql) => handle.prepare(sql)) as [
@@ -205,11 +212,9 @@ interface LogSync {
   close(): void;
 }
 
-const syncData = promisify(fdatasync);
-
-function createLogSync(file: string): LogSync {
+function createLogSync(file: string, syncFile: (descriptor: number) => Promise<void>): LogSync {
   let descriptor: number | null = null;
-  let written = 0;
+  let written = 1; // What a killed daemon left in it may not be on the disk yet, and is answered for by this one.
   let onDisk = 0;
   let running: Promise<void> | null = null;
   let failure: SignalboxError | null = null;
@@ -218,7 +223,7 @@ function createLogSync(file: string): LogSync {
     const reached = written;
     try {
       descriptor ??= openSync(file, "r");
-      await syncData(descriptor);
+      await syncFile(descriptor);
       onDisk = Math.max(onDisk, reached);
     } catch (error) {
       // The kernel may have dropped what it could not write and would call the next try a success.

@@ -11,6 +11,10 @@ export const SIM_HOME = "/sim/home";
 /** The oracle's own pattern: what the daemon thinks is a header plays no part here. */
 export const MARKER = /(?<!\\)\[signalbox (msg_[0-9a-z]+) from /g;
 
+export function idsIn(text: string): string[] {
+  return [...text.matchAll(MARKER)].map(([, id = ""]) => id);
+}
+
 export type By = "daemon" | "person";
 
 export type Phase = "starting" | "idle" | "busy" | "over";

@@ -64,7 +64,7 @@ export function createCallers(sim: Sim, daemon: Daemon): Callers {
     const isRepeat = key !== null && answeredKeys.has(key);
     if (key !== null && outcome.is !== "lost") answeredKeys.add(key);
     // A full disk holds no row of a refusal.
-    if (sim.machine.isDiskFull && outcome.is === "refused") return outcome;
+    if ((sim.machine.isDiskFull || daemon.life().isDiskLost) && outcome.is === "refused") return outcome;
     // A repeat does nothing and is answered from what the first one left.
     if (outcome.is === "answer" && !isRepeat) answered.push({ tool: name, outcome: "ok" });
     if (outcome.is === "refused" && !isRepeat) answered.push({ tool: name, outcome: outcome.error.code });

@@ -2,14 +2,15 @@
 // any step; then a new life begins on the same database after a while, as the next client would start it.
 
 import type { Principal } from "../../src/access/principal.ts";
+import type { House } from "../../src/commands/house.ts";
 import { takeHook } from "../../src/commands/signals.ts";
 import { type Composed, compose } from "../../src/daemon/compose.ts";
 import { SignalboxError } from "../../src/kernel/errors.ts";
 import { createIds } from "../../src/kernel/ids.ts";
 import type { Log, LogFields } from "../../src/kernel/log.ts";
-import { SIM_HOME } from "./agent-world.ts";
+import { idsIn, SIM_HOME } from "./agent-world.ts";
 import { createLife, Killed, type Life } from "./life.ts";
-import { createOutside } from "./outside.ts";
+import { createOutside, type Processes } from "./outside.ts";
 import type { Sim } from "./sim.ts";
 import { simulatedKind } from "./simulated-kind.ts";
 import { type Disk, guard } from "./storage.ts";
@@ -36,13 +37,15 @@ export interface Daemon {
   /** Null: nobody answered. */
   takeHook(delivery: HookDelivery): Promise<Record<string, unknown> | null>;
   composed(): Composed;
+  /** What the daemon's own rooms say; null while none is open or its database cannot be read. */
+  ask<T>(question: (house: House) => T): T | null;
 }
 
 export function createDaemon(options: {
   sim: Sim;
   disk: Disk;
   terminals: Terminals;
-  pidExists: (pid: number) => boolean;
+  processes: Processes;
   heard: (event: string, fields: LogFields) => void;
 }): Daemon {
   const { sim, disk, terminals } = options;
@@ -65,13 +68,13 @@ export function createDaemon(options: {
       clock: life.clock,
       ids: createIds(life.clock, sim.random.bytes),
       log: logOf(sim, mine, options.heard),
-      db: guard(disk.open(), life, sim),
+      db: guard(disk.open(life), life, sim),
       backends: new Map([["memory", terminals.backendFor(life)]]),
       kinds: new Map([["scripted", simulatedKind]]),
       limits: { maxAgents: 16, maxSessions: 8, leastLevel: null },
       version: "0.0.0-sim",
       pid: 1,
-      outside: createOutside(sim, life, options.pidExists),
+      outside: createOutside(sim, life, options.processes),
       worktreesDir: "/sim/worktrees",
       agentEnv: { SIGNALBOX_SCRIPTED_HOME: SIM_HOME, HOME: SIM_HOME },
       hookHelper: ["/sim/node", "/sim/hook-helper"],
@@ -108,6 +111,15 @@ export function createDaemon(options: {
     life: () => life,
     isOpen: () => isRecovered && !life.isDead,
     composed: () => composed,
+    ask(question) {
+      if (!isRecovered || life.isDead) return null;
+      try {
+        return question(composed.house);
+      } catch (error) {
+        if (error instanceof SignalboxError && error.code === "storage_error") return null;
+        throw error;
+      }
+    },
     async call(principal, name, input) {
       const mine = life;
       if (!isRecovered || mine.isDead) return { is: "lost" };
@@ -121,7 +133,11 @@ export function createDaemon(options: {
         },
       );
       const outcome = await Promise.race([work, mine.died.then((): Outcome => ({ is: "lost" }))]);
-      return mine.isDead ? { is: "lost" } : outcome;
+      if (mine.isDead) return { is: "lost" };
+      if (outcome.is === "answer" && typeof outcome.result.message_id === "string")
+        sim.restsOn(`${name} is answered`, [`${outcome.result.message_id} ${outcome.result.state}`]);
+      mine.fails("power_cut_after_answer", name);
+      return outcome;
     },
     async takeHook({ secret, payload, connection }) {
       const mine = life;
@@ -141,9 +157,18 @@ export function createDaemon(options: {
       );
       const answer = await Promise.race([work, mine.died.then(() => null)]);
       if (mine.isDead || mine.fails("daemon_killed_before_answer", name)) return null;
+      if (answer !== null) sim.restsOn(`the hook ${name} is answered`, toldBy(payload, answer));
+      if (mine.fails("power_cut_after_answer", name)) return null;
       return answer;
     },
   };
+}
+
+/** What a hook's answer says about messages: that a prompt passes, or a letter. */
+function toldBy(payload: Record<string, unknown>, answer: Record<string, unknown>): string[] {
+  if (typeof payload.prompt !== "string") return idsIn(JSON.stringify(answer)).map((id) => `${id} sending`);
+  // A letter that came a second time as part of somebody's words passes with them.
+  return answer.decision === "block" ? [] : idsIn(payload.prompt).map((id) => `${id} delivered`);
 }
 
 function logOf(sim: Sim, life: Life, heard: (event: string, fields: LogFields) => void): Log {

@@ -3,7 +3,7 @@
 
 import type { Random } from "./random.ts";
 
-export const FAULTS = {
+const FAULTS = {
   daemon_killed_before_commit: "kill -9 of the daemon inside a transaction",
   daemon_killed_after_commit: "kill -9 of the daemon right after a commit",
   daemon_killed_before_write: "kill -9 between the lease and the keys",
@@ -62,14 +62,81 @@ export const FAULTS = {
   agent_deleted: "the agent is deleted amid deliveries",
 } as const;
 
-export type FaultKind = keyof typeof FAULTS;
+/** Where programs have a socket of their own for what other agents write. */
+const PEER_FAULTS = {
+  peer_gone: "nobody listens at the socket that the session file names",
+  peer_cut: "the connection breaks with half of the line written",
+  peer_word_lost: "the program has the line, its writer is told that it has not",
+  peer_dropped: "the program drops a message in silence",
+  peer_unread: "the program hangs for seconds: it reads neither socket nor keys",
+  peer_held: "bypassPermissions: the program asks a person before it takes a message",
+} as const;
 
-export const FAULT_KINDS = Object.keys(FAULTS) as FaultKind[];
+/** Where what is committed reaches the disk later. */
+const POWER_FAULTS = {
+  power_cut_any_time: "the machine loses its power at any moment",
+  power_cut_after_commit: "... right after a commit, before it is synced",
+  power_cut_in_sync: "... while the log is synced",
+  power_cut_after_sync: "... when the log was synced and nobody has been told yet",
+  power_cut_after_answer: "... right after an answer left",
+  power_cut_tears: "the files that agents wrote last are cut, blank or back where they were",
+  sync_slow: "the disk takes seconds to sync",
+  sync_refused: "the disk refuses a sync: what it holds is unknown",
+} as const;
+
+/** Where terminals are of the sort that shows a person's keys to nobody (tmux with a client of the person's own). */
+const TMUX_FAULTS = {
+  person_amid: "a person types between the look at the screen and the keys",
+} as const;
+
+export type FaultKind =
+  | keyof typeof FAULTS
+  | keyof typeof PEER_FAULTS
+  | keyof typeof POWER_FAULTS
+  | keyof typeof TMUX_FAULTS;
+
+const kindsOf = (table: Partial<Record<FaultKind, string>>) => Object.keys(table) as FaultKind[];
+
+export const FAULT_KINDS = [FAULTS, PEER_FAULTS, POWER_FAULTS, TMUX_FAULTS].flatMap(kindsOf);
+
+/** What kind of machine a seed runs on. Drawn apart from everything else, so that a seed of the plain world, in which the first
+ *  regressions were found, still means what it meant. */
+export interface Variant {
+  hasPeerSockets: boolean;
+  /** False: what is committed is on the disk at once, and the power never fails. */
+  syncsLater: boolean;
+  /** False: nobody counts a person's keys where they land; a backend only notices that somebody was there. */
+  countsKeys: boolean;
+}
+
+export const PLAIN: Variant = { hasPeerSockets: false, syncsLater: false, countsKeys: true };
+
+export function chooseVariant(random: Random): Variant {
+  return { hasPeerSockets: random.chance(0.5), syncsLater: random.chance(0.5), countsKeys: random.chance(0.6) };
+}
 
 /** Which kinds a seed brings. A few at a time find more than all at once, because one fault does not hide another. */
 export function chooseFaults(random: Random): Set<FaultKind> {
-  const count = random.pick([0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 12, 20]);
+  const kinds = kindsOf(FAULTS);
+  return choose(random, kinds, random.pick([0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 12, 20]));
+}
+
+/** And which of those that only its variant has. */
+export function chooseVariantFaults(random: Random, variant: Variant): Set<FaultKind> {
+  const of = (isThere: boolean, table: Partial<Record<FaultKind, string>>) => {
+    const kinds = isThere ? kindsOf(table) : [];
+    return choose(random, kinds, Math.min(kinds.length, random.pick([0, 1, 1, 2, 3])));
+  };
+  const { hasPeerSockets, syncsLater, countsKeys } = variant;
+  return new Set([
+    ...of(hasPeerSockets, PEER_FAULTS),
+    ...of(syncsLater, POWER_FAULTS),
+    ...of(!countsKeys, TMUX_FAULTS),
+  ]);
+}
+
+function choose(random: Random, kinds: readonly FaultKind[], count: number): Set<FaultKind> {
   const chosen = new Set<FaultKind>();
-  while (chosen.size < count) chosen.add(random.pick(FAULT_KINDS));
+  while (chosen.size < count) chosen.add(random.pick(kinds));
   return chosen;
 }

@@ -2,6 +2,7 @@
 // timers never fire, what it waits for never comes, and its next touch of the database throws.
 
 import type { Clock } from "../../src/kernel/clock.ts";
+import { SignalboxError } from "../../src/kernel/errors.ts";
 import type { Sim } from "./sim.ts";
 import type { Owner } from "./time.ts";
 
@@ -21,7 +22,11 @@ export type Failpoint =
   | "daemon_killed_before_hook"
   | "daemon_killed_before_answer"
   | "daemon_killed_at_open"
-  | "daemon_killed_at_look";
+  | "daemon_killed_at_look"
+  | "power_cut_after_commit"
+  | "power_cut_in_sync"
+  | "power_cut_after_sync"
+  | "power_cut_after_answer";
 
 /** How often each point is passed in a life of average length, so that every kind gets a fair chance to strike. */
 const CHANCE: Record<Failpoint, number> = {
@@ -33,6 +38,10 @@ const CHANCE: Record<Failpoint, number> = {
   daemon_killed_before_answer: 0.04,
   daemon_killed_at_open: 0.15,
   daemon_killed_at_look: 0.02,
+  power_cut_after_commit: 0.01,
+  power_cut_in_sync: 0.02,
+  power_cut_after_sync: 0.02,
+  power_cut_after_answer: 0.03,
 };
 
 export interface Life extends Owner {
@@ -40,6 +49,8 @@ export interface Life extends Owner {
   readonly clock: Clock;
   readonly died: Promise<void>;
   stalledUntilMs: number;
+  /** A sync was refused. */
+  isDiskLost: boolean;
   die(why: string): void;
   /** Kills the daemon here if the seed says so; true when it is dead. */
   fails(point: Failpoint, detail: string): boolean;
@@ -59,6 +70,7 @@ export function createLife(sim: Sim, number: number, onDeath: () => void): Life 
     number,
     isDead: false,
     stalledUntilMs: 0,
+    isDiskLost: false,
     clock: undefined as unknown as Clock,
     died: new Promise((resolve) => {
       dead = resolve;
@@ -73,7 +85,8 @@ export function createLife(sim: Sim, number: number, onDeath: () => void): Life 
     fails(point, detail) {
       if (life.isDead) return true;
       if (!sim.strikes(point, CHANCE[point], detail)) return false;
-      life.die(point);
+      if (point.startsWith("power_cut")) sim.cutPower(point);
+      else life.die(point);
       return true;
     },
     pause: (ms) =>
@@ -82,6 +95,10 @@ export function createLife(sim: Sim, number: number, onDeath: () => void): Life 
       }),
     broke(error) {
       if (error instanceof Killed || life.isDead) return;
+      // On a disk that refused a sync nothing is written any more; each try is told to the log, until a person looks.
+      if (error instanceof SignalboxError && error.code === "storage_error" && life.isDiskLost) {
+        return sim.count("sync_refused.tries_logged");
+      }
       const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
       sim.violate("the daemon never dies of its own errors", cause.split("\n").slice(0, 6).join(" | "));
       life.die("an error that nobody caught");

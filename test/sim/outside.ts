@@ -9,7 +9,9 @@ import type { Sim } from "./sim.ts";
 /** As in the real watcher. */
 const SWEEP_MS = 5_000;
 
-export function createOutside(sim: Sim, life: Life, pidExists: (pid: number) => boolean): Outside {
+export type Processes = Pick<Outside, "pidExists" | "processBirth">;
+
+export function createOutside(sim: Sim, life: Life, { pidExists, processBirth }: Processes): Outside {
   const { files, random } = sim;
   const read = (path: string): string | null => {
     if (!sim.machine.areTranscriptsUnreadable) return files.read(path);
@@ -19,6 +21,7 @@ export function createOutside(sim: Sim, life: Life, pidExists: (pid: number) => 
   return {
     executables: { find: async () => ({ path: "/sim/node", firstArgs: ["/sim/agent"], version: null }) },
     pidExists,
+    processBirth,
     exists: files.exists,
     readText: read,
     readTail: (path, bytes) => read(path)?.slice(-bytes) ?? null,

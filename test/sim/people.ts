@@ -45,8 +45,10 @@ export function createPeople(options: {
     if (dialog.kind === "trust" || dialog.kind === "startup") return press(terminal, "\x1b[B\r");
     if (random.chance(0.5)) return press(terminal, random.pick(["\r", "1", "2", "\x1b"]));
     const agentId = programOf(terminal).agentId;
-    const row = daemon.isOpen() ? daemon.composed().house.registry.agent(agentId) : undefined;
-    const request = row === undefined ? null : daemon.composed().house.supervisor.view(row).request;
+    const request = daemon.ask(({ registry, supervisor }) => {
+      const row = registry.agent(agentId);
+      return row === undefined ? null : supervisor.view(row).request;
+    });
     if (request === null) return press(terminal, "\r");
     const decision = random.pick(["allow", "deny"]);
     void callers.call("answer_agent", { agent_id: agentId, request_id: request.requestId, decision });
@@ -153,6 +155,9 @@ export function createPeople(options: {
       later(100, 6_000, () => {
         sim.machine.isDiskFull = false;
       });
+    },
+    power_cut_any_time() {
+      if (sim.strikes("power_cut_any_time", 0.4, "")) sim.cutPower("any time");
     },
     operator_interrupts() {
       const agentId = random.pick(options.agentIds());

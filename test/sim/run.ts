@@ -9,6 +9,7 @@ import { checkAll, withoutVerdict } from "./checks.ts";
 import { createDaemon } from "./daemon.ts";
 import { createNetwork } from "./network.ts";
 import { agentPrincipal, createPeople, OPERATOR } from "./people.ts";
+import { createPower } from "./power.ts";
 import { createSim, type Sim, type Violation } from "./sim.ts";
 import { createDisk } from "./storage.ts";
 import { createTerminals } from "./terminals.ts";
@@ -28,6 +29,8 @@ const SETTLE_MS = 240_000;
 /** After the last verdict, for copies that come late. */
 const AFTERMATH_MS = 8_000;
 
+const FIRST_PID = 1_000;
+
 let current: Sim | null = null;
 let brokeNow: (error: unknown) => void = () => {};
 for (const event of ["unhandledRejection", "uncaughtException"]) {
@@ -37,15 +40,19 @@ for (const event of ["unhandledRejection", "uncaughtException"]) {
   });
 }
 
-export async function runSeed(seed: number): Promise<Verdict> {
-  const sim = createSim(seed);
+/** `isPlain`: on the machine of the first regressions, whatever the seed says. */
+export async function runSeed(seed: number, { isPlain = false } = {}): Promise<Verdict> {
+  const sim = createSim(seed, isPlain);
   current = sim;
-  const disk = createDisk();
+  const disk = createDisk(sim);
   const model: ModelEntry[] = [];
   const programs = new Map<number, AgentProgram>();
   const agentStates = new Set<string>();
-  let lastPid = 1_000;
+  let lastPid = FIRST_PID;
+  let starts = 0;
+  const births = new Map<number, string>();
   const pidExists = (pid: number) => programs.get(pid)?.owner.isDead === false;
+  const processes = { pidExists, processBirth: (pid: number) => (pidExists(pid) ? (births.get(pid) ?? null) : null) };
   const trust = { isTrusted: false };
   const terminals = createTerminals(
     sim,
@@ -64,6 +71,7 @@ export async function runSeed(seed: number): Promise<Verdict> {
         io,
       );
       programs.set(io.pid, program);
+      births.set(io.pid, `start ${++starts}`);
       return program;
     },
     { next: () => ++lastPid },
@@ -72,7 +80,7 @@ export async function runSeed(seed: number): Promise<Verdict> {
     sim,
     disk,
     terminals,
-    pidExists,
+    processes,
     heard(event, fields) {
       if (event === "agent.state") agentStates.add(String(fields.state));
       // What waits inside a program can be told from what runs by the transcript alone.
@@ -80,6 +88,19 @@ export async function runSeed(seed: number): Promise<Verdict> {
       const busy = [...programs.values()].find((one) => !one.owner.isDead && one.isCarrying(String(fields.message)));
       if (busy !== undefined)
         sim.violate("a message is processed when its own turn has ended", `${fields.message} in ${busy.pid}`);
+    },
+  });
+  sim.cutPower = createPower({
+    sim,
+    daemon,
+    disk,
+    terminals,
+    programs,
+    model,
+    pids: {
+      startAgain() {
+        lastPid = FIRST_PID;
+      },
     },
   });
   brokeNow = (error) => daemon.life().broke(error);
@@ -152,7 +173,7 @@ export async function runSeed(seed: number): Promise<Verdict> {
 
     sim.calm();
     people.heal();
-    const isOver = () => daemon.isOpen() && withoutVerdict({ db: daemon.composed().house.db, stateOf }).length === 0;
+    const isOver = () => daemon.ask(({ db }) => withoutVerdict({ db, stateOf }).length === 0) === true;
     const deadlineMs = sim.time.monotonicMs() + SETTLE_MS;
     let overSinceMs: number | null = null;
     const isSettled = () => overSinceMs !== null && sim.time.monotonicMs() - overSinceMs >= AFTERMATH_MS;
@@ -180,12 +201,7 @@ export async function runSeed(seed: number): Promise<Verdict> {
   return { seed, violations: sim.violations, lines: sim.lines, hash, counts: sim.counts };
 
   function listAgents(): string[] {
-    return daemon.isOpen()
-      ? daemon
-          .composed()
-          .house.registry.agents()
-          .map((row) => row.agent_id)
-      : [];
+    return daemon.ask(({ registry }) => registry.agents().map((row) => row.agent_id)) ?? [];
   }
 
   function stateOf(agentId: string): string | null {

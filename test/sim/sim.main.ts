@@ -14,6 +14,8 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     /** Prints the trace also when nothing failed. */
     trace: { type: "boolean", default: false },
+    /** On the machine of the first regressions. */
+    plain: { type: "boolean", default: false },
     /** Runs every seed twice and compares. */
     twice: { type: "boolean", default: false },
     /** Stops after this many failing seeds. */
@@ -31,7 +33,7 @@ let ran = 0;
 let failed = 0;
 
 for (const seed of seeds) {
-  const verdict = await runSeed(seed);
+  const verdict = await runSeed(seed, { isPlain: values.plain });
   ran += 1;
   for (const [name, times] of verdict.counts) totals.set(name, (totals.get(name) ?? 0) + times);
   if (values.twice || values.seed !== undefined) await compare(verdict);
@@ -43,7 +45,7 @@ for (const seed of seeds) {
 }
 
 async function compare(verdict: Verdict): Promise<void> {
-  const again = await runSeed(verdict.seed);
+  const again = await runSeed(verdict.seed, { isPlain: values.plain });
   if (again.hash === verdict.hash) return;
   const at = verdict.lines.findIndex((line, index) => line !== again.lines[index]);
   verdict.violations.push({

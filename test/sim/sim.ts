@@ -2,7 +2,7 @@
 // afterwards, and the list of promises that were broken. The parts themselves are in the other files of this folder.
 
 import type { Clock } from "../../src/kernel/clock.ts";
-import { chooseFaults, type FaultKind } from "./faults.ts";
+import { chooseFaults, chooseVariant, chooseVariantFaults, type FaultKind, PLAIN, type Variant } from "./faults.ts";
 import { createFiles, type Files } from "./files.ts";
 import { createRandom, type Random } from "./random.ts";
 import { createTime, type Owner, type SimTime } from "./time.ts";
@@ -22,6 +22,7 @@ export interface Sim {
   readonly files: Files;
   /** The state of the machine that faults change and heal. */
   readonly machine: { isDiskFull: boolean; areTranscriptsUnreadable: boolean; wasTranscriptLost: boolean };
+  readonly variant: Variant;
   readonly faults: ReadonlySet<FaultKind>;
   readonly lines: string[];
   readonly violations: Violation[];
@@ -35,10 +36,20 @@ export interface Sim {
   /** From now on nothing strikes any more. */
   calm(): void;
   readonly isCalm: boolean;
+  /** The machine loses its power, here and now. */
+  cutPower(why: string): void;
+  /** Something is about to be told or done outside: all that it rests on must be on the disk. Each key is a message with its
+   *  state or a terminal. */
+  restsOn(effect: string, keys: readonly string[]): void;
 }
 
-export function createSim(seed: number): Sim {
+/** Anything, so that the second stream is not the first one again. */
+const OTHER_STREAM = 0x51ab0c5;
+
+export function createSim(seed: number, isPlain: boolean): Sim {
   const random = createRandom(seed);
+  const variantRandom = createRandom(seed ^ OTHER_STREAM);
+  const variant = isPlain ? PLAIN : chooseVariant(variantRandom);
   const time = createTime();
   const world: Owner = { isDead: false };
   const clock = time.clockOf(world);
@@ -46,6 +57,7 @@ export function createSim(seed: number): Sim {
   const violations: Violation[] = [];
   const counts = new Map<string, number>();
   const faults = chooseFaults(random);
+  if (!isPlain) for (const kind of chooseVariantFaults(variantRandom, variant)) faults.add(kind);
   let isCalm = false;
 
   const trace = (line: string) => {
@@ -59,13 +71,14 @@ export function createSim(seed: number): Sim {
     random,
     time,
     clock,
+    variant,
     faults,
     lines,
     violations,
     counts,
     trace,
     count,
-    files: createFiles(),
+    files: createFiles(time.monotonicMs),
     machine: { isDiskFull: false, areTranscriptsUnreadable: false, wasTranscriptLost: false },
     strikes(kind, chance, detail) {
       if (isCalm || !faults.has(kind) || !random.chance(chance)) return false;
@@ -81,6 +94,8 @@ export function createSim(seed: number): Sim {
       isCalm = true;
       trace("-- faults end");
     },
+    cutPower() {},
+    restsOn() {},
     get isCalm() {
       return isCalm;
     },

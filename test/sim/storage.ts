@@ -5,10 +5,11 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Database, openDatabase, type SqlValue } from "../../src/storage/database.ts";
+import { type Database, type OpenOptions, openDatabase, type SqlValue } from "../../src/storage/database.ts";
 import { asStorageError } from "../../src/storage/failure.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { migrations } from "../../src/storage/migrations/index.ts";
+import { createLateDisk, type Opened } from "./late-disk.ts";
 import { Killed, type Life } from "./life.ts";
 import type { Sim } from "./sim.ts";
 
@@ -20,11 +21,16 @@ const WITNESS = `
     BEGIN INSERT INTO sim_moves (message_id, was, became) VALUES (new.message_id, old.state, new.state); END;
   CREATE TRIGGER sim_added AFTER INSERT ON messages
     BEGIN INSERT INTO sim_moves (message_id, was, became) VALUES (new.message_id, '', new.state); END;
+  CREATE TRIGGER sim_started AFTER UPDATE OF terminal_ref ON agents WHEN new.terminal_ref IS NOT old.terminal_ref
+    AND new.terminal_ref IS NOT NULL
+    BEGIN INSERT INTO sim_moves (message_id, was, became) VALUES (new.terminal_ref, 'start', 'begun'); END;
 `;
 
 export interface Disk {
   /** The database as a newly started daemon opens it. The handle of the one before is closed. */
-  open(): Database;
+  open(life: Life): Opened;
+  /** The machine has lost its power: the next to open finds what was synced, perhaps more. */
+  powerCut(): void;
 }
 
 let folder: string | null = null;
@@ -40,9 +46,12 @@ function simFolder(): string {
 
 let handle: Database | null = null;
 
-function openFile(): Database {
+const databaseFile = () => join(simFolder(), "sim.db");
+
+function openFile(more: Pick<OpenOptions, "sync"> = {}, between: () => void = () => {}): Database {
   handle?.close();
-  handle = openDatabase({ file: join(simFolder(), "sim.db"), key: KEY });
+  between();
+  handle = openDatabase({ file: databaseFile(), key: KEY, ...more });
   return handle;
 }
 
@@ -60,27 +69,36 @@ function rank(table: string): number {
   return ["agents", "sessions"].indexOf(table);
 }
 
+/** Set while the open handle is one of a disk that refuses or delays. */
+let isHandleStrange = false;
+
 /** An empty database. All seeds of a process share one file, one after the other. */
-export function createDisk(): Disk {
+export function createDisk(sim: Sim): Disk {
   const isFirst = handle === null;
-  const db = handle ?? openFile();
+  const db = isHandleStrange || handle === null ? openFile() : handle;
   if (isFirst) {
     migrate(db, migrations);
     db.exec(WITNESS);
   }
   empty(db);
+  isHandleStrange = sim.variant.syncsLater;
+  if (sim.variant.syncsLater) {
+    db.get("PRAGMA wal_checkpoint(TRUNCATE)");
+    return createLateDisk(sim, databaseFile(), (sync, between) => openFile({ sync }, between));
+  }
   let isOpened = false;
   return {
     open() {
-      if (isOpened) return openFile();
+      const opened = isOpened || handle === null ? openFile() : handle;
       isOpened = true;
-      return handle ?? openFile();
+      return { db: opened, committed() {} };
     },
+    powerCut() {},
   };
 }
 
 /** The database as one life sees it. */
-export function guard(real: Database, life: Life, sim: Sim): Database {
+export function guard({ db: real, committed }: Opened, life: Life, sim: Sim): Database {
   const alive = () => {
     if (life.isDead) throw new Killed();
   };
@@ -105,7 +123,9 @@ export function guard(real: Database, life: Life, sim: Sim): Database {
         throw error;
       }
     })();
-    if (life.fails("daemon_killed_after_commit", what)) throw new Killed();
+    committed();
+    if (life.fails("daemon_killed_after_commit", what) || life.fails("power_cut_after_commit", what))
+      throw new Killed();
     return result;
   };
   const brief = (sql: string) => sql.trim().replaceAll(/\s+/g, " ").slice(0, 40);
@@ -126,8 +146,12 @@ export function guard(real: Database, life: Life, sim: Sim): Database {
       return committing(brief(sql), () => real.run(sql, params), real.transaction);
     },
     transaction: <T>(work: () => T) => committing("transaction", work, real.transaction),
-    // The lives here end by the death of a process, which a commit survives by itself.
-    durable: async () => alive(),
+    async durable() {
+      alive();
+      if (!sim.variant.syncsLater) return;
+      await real.durable();
+      alive();
+    },
     get inTransaction() {
       return real.inTransaction;
     },

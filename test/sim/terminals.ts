@@ -4,6 +4,7 @@
 
 import { SignalboxError } from "../../src/kernel/errors.ts";
 import type { ExitStatus, OpenSpec, Screen, Terminal, TerminalBackend } from "../../src/terminals/terminal.ts";
+import { idsIn } from "./agent-world.ts";
 import { type Life, never } from "./life.ts";
 import type { Sim } from "./sim.ts";
 import { type Source, sourceOf } from "./simulated-kind.ts";
@@ -35,6 +36,8 @@ export interface SimTerminal {
 export interface Terminals {
   backendFor(life: Life): TerminalBackend;
   killHost(host: string): void;
+  /** No host is left, and nobody is told. */
+  forget(): void;
   setReachable(host: string, reachable: boolean): void;
   /** A person's keys; counted unless the person types where no viewer sees it. */
   pressKeys(terminal: SimTerminal, keys: string, isCounted: boolean): void;
@@ -101,6 +104,7 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
 
   return {
     killHost,
+    forget: () => entries.clear(),
     setReachable(host, reachable) {
       if (reachable) unreachable.delete(host);
       else unreachable.add(host);
@@ -136,6 +140,7 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
         if (life.fails("daemon_killed_at_open", `before ${spec.ref}`)) return never();
         if (entries.has(spec.ref))
           throw new SignalboxError("conflict", `${spec.ref} was opened before.`, "Use a new ref.");
+        sim.restsOn("a process starts", [`${spec.ref} begun`]);
         const entry = open(spec);
         if (life.fails("daemon_killed_at_open", `after ${spec.ref}`)) return never();
         await life.pause(random.between(1, 5));
@@ -203,6 +208,11 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
           throw new SignalboxError("conflict", "A person has typed meanwhile.", "Look at the screen again.");
         }
         sim.trace(`keys ${from.is} -> ${ref}`);
+        if (from.is === "submit")
+          sim.restsOn(
+            "a letter is typed",
+            idsIn(bytes).map((id) => `${id} sending`),
+          );
         if (sim.strikes("write_late", 0.2, `${from.is} to ${ref}`)) {
           clock.after(random.between(200, 4_000), () => arrive(bytes, from, lookedAtMs));
           await life.pause(150);

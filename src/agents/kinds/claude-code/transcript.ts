@@ -2,6 +2,7 @@
 // lines, and the torn last line of a killed process say nothing.
 
 import type { TranscriptReading } from "../../kind.ts";
+import { transcriptLines } from "../transcript-lines.ts";
 
 type Entry =
   | { is: "prompt"; text: string }
@@ -108,20 +109,11 @@ interface Part {
 
 /** In order of their timestamps: the program writes its lines side by side, and a reply may stand before its prompt. */
 function readEntries(text: string): Entry[] {
-  const lines = text.split("\n").flatMap((json) => parse(json) ?? []);
+  const lines: Line[] = transcriptLines(text);
   return lines
     .filter((line) => line.isSidechain !== true)
     .sort((a, b) => (a.timestamp ?? "").localeCompare(b.timestamp ?? ""))
     .flatMap(readLine);
-}
-
-function parse(json: string): Line | null {
-  try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === "object" ? (value as Line | null) : null;
-  } catch {
-    return null;
-  }
 }
 
 function readLine(line: Line): Entry[] {

@@ -2,6 +2,7 @@
 // one of a killed process) says nothing.
 
 import type { TranscriptReading } from "../../kind.ts";
+import { transcriptLines } from "../transcript-lines.ts";
 import { INTERRUPT_LINE, INTERRUPT_LINE_IN_TOOL } from "./words.ts";
 
 type Line =
@@ -16,7 +17,7 @@ type Line =
 
 /** Judges the transcript about the message that carries `marker`, from its last appearance on. */
 export function readTranscript(text: string, marker: string): TranscriptReading {
-  const lines = text.split("\n").flatMap(readLine);
+  const lines = transcriptLines(text).flatMap(readLine);
   const at = lines.findLastIndex(
     (line) => (line.is === "prompt" || line.is === "queued" || line.is === "joined") && line.text.includes(marker),
   );
@@ -37,7 +38,7 @@ export function readTranscript(text: string, marker: string): TranscriptReading 
 
 /** The last `count` lines of the conversation as plain text. */
 export function renderTranscript(text: string, count: number): string {
-  const rendered = text.split("\n").flatMap(readLine).map(renderLine).join("\n");
+  const rendered = transcriptLines(text).flatMap(readLine).map(renderLine).join("\n");
   return rendered.split("\n").slice(-count).join("\n");
 }
 
@@ -80,14 +81,7 @@ interface RawPart {
   content?: unknown;
 }
 
-function readLine(json: string): Line[] {
-  let raw: RawLine | null;
-  try {
-    raw = JSON.parse(json) as RawLine | null;
-  } catch {
-    return [];
-  }
-  if (raw === null || typeof raw !== "object") return [];
+function readLine(raw: RawLine): Line[] {
   if (raw.type === "queue-operation") {
     return raw.operation === "enqueue" ? [{ is: "queued", text: String(raw.content) }] : [];
   }
