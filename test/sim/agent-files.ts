@@ -21,6 +21,11 @@ export interface AgentFiles {
   forget(): void;
 }
 
+/** The socket of a program, by its process number. */
+export function socketOf(pid: number): string {
+  return `/sim/socks/${pid}.sock`;
+}
+
 export function createAgentFiles(
   sim: Sim,
   program: { pid: number; cwd: string; name: string; clock: Clock },
@@ -40,7 +45,9 @@ export function createAgentFiles(
       const lateMs = sim.strikes("file_late", 0.15, `${name} ${status}`) ? random.between(100, 1_500) : 0;
       fileAtMs = Math.max(fileAtMs, now() + delayMs + lateMs); // Late ones keep their order.
       const waiting = waitingFor === null ? {} : { waitingFor };
-      const text = JSON.stringify({ pid, sessionId: conversationId, status, ...waiting, statusUpdatedAt: clock.now() });
+      const socket = sim.variant.hasPeerSockets ? { messagingSocketPath: socketOf(pid) } : {};
+      const about = { pid, sessionId: conversationId, ...socket };
+      const text = JSON.stringify({ ...about, status, ...waiting, statusUpdatedAt: clock.now() });
       clock.after(fileAtMs - now(), () => {
         if (sim.strikes("file_torn", 0.15, name)) {
           files.write(sessionFile, text.slice(0, random.whole(0, text.length - 1)));

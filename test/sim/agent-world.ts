@@ -25,7 +25,7 @@ export interface ModelEntry {
   agentId: string;
   pid: number;
   atMs: number;
-  via: "box" | "queue" | "stop_hook" | "context";
+  via: "box" | "queue" | "stop_hook" | "context" | "peer";
   /** Who pressed the Enter that submitted it. */
   by: By;
   conversationId: string;
@@ -60,6 +60,10 @@ export interface AgentProgram extends Program {
   /** True when a person has a hand in what stands in the box. */
   isPersonal(): boolean;
   kill(why: string): void;
+  /** Bytes from its socket. */
+  receive(text: string): void;
+  /** It reads nothing for a while, neither keys nor its socket. */
+  hang(ms: number): void;
   /** A background task ends and wakes the agent. */
   wake(): void;
   /** An offer that nobody asked for opens. */

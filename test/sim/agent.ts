@@ -25,6 +25,7 @@ import {
   type Phase,
   SIM_HOME,
 } from "./agent-world.ts";
+import { createInbox } from "./inbox.ts";
 import { judgeKeys } from "./key-oracle.ts";
 import type { Source } from "./simulated-kind.ts";
 import type { ProgramIo } from "./terminals.ts";
@@ -74,6 +75,32 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     work.catch((error) => {
       if (!(error instanceof Interrupted)) throw error;
     });
+  };
+
+  const inbox = createInbox(sim, me, {
+    taken: (text) => write({ type: "queue-operation", operation: "enqueue", content: text }, random.between(20, 120)),
+    changed: () => attend(),
+  });
+
+  /** Is there a question to ask, or, while it is idle, something to take? */
+  const attend = () => {
+    if (dialog !== null || (phase !== "idle" && phase !== "busy")) return;
+    const asked = inbox.question();
+    if (asked !== null) {
+      const answer = ask(asked.dialog, "permission prompt");
+      return guarded(
+        answer.then((option) => {
+          asked.answered(option === 0);
+          if (phase === "idle" || phase === "busy") report(phase);
+          attend();
+        }),
+      );
+    }
+    const prompt = phase === "idle" ? inbox.take() : null;
+    if (prompt === null) return;
+    turn = newTurn();
+    enterPhase("busy");
+    guarded(sleep(random.between(28, 77)).then(() => runTurns({ prompt, via: "peer", by: "daemon" })));
   };
 
   // ---- what others can see
@@ -194,11 +221,15 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     turn = null;
     enterPhase("idle");
     report("idle", null, fileDelayMs);
+    attend();
   };
 
-  const takeQueue = (): { prompt: string; via: "queue"; by: By } | null => {
+  const takeQueue = (): { prompt: string; via: "queue" | "peer"; by: By } | null => {
     const [first] = queue;
-    if (first === undefined) return null;
+    if (first === undefined) {
+      const prompt = inbox.take();
+      return prompt === null ? null : { prompt, via: "peer", by: "daemon" };
+    }
     const prompt = queue.map((one) => one.prompt).join("\n");
     for (const one of queue) write({ type: "queue-operation", operation: "dequeue", content: one.prompt }, 5);
     queue = [];
@@ -212,10 +243,21 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
         turn = newTurn();
         report("busy");
         if (next.via === "queue") await sleep(random.between(100, 180));
+        if (next.via === "peer" && !(await passesGate(next.prompt))) {
+          next = takeQueue();
+          continue;
+        }
       }
       next = await runOne(next);
     }
     if (phase === "busy") becomeIdle(random.between(45, 66));
+  };
+
+  /** What came over the socket is told of when it is taken. Refused, it is gone: it never stood in the box. */
+  const passesGate = async (prompt: string): Promise<boolean> => {
+    const answer = await tell("UserPromptSubmit", { prompt }, 5_000);
+    if (answer?.decision === "block") sim.trace(`${me} message blocked: ${String(answer.reason)}`);
+    return answer?.decision !== "block";
   };
 
   /** One turn; gives back what runs next. */
@@ -295,6 +337,13 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       const attachment = { type: "hook_additional_context", content: [context], hookEvent: "PostToolUse" };
       write({ type: "attachment", attachment }, random.between(60, 100), giveToModel(context, "context", "daemon"));
     }
+    for (let prompt = inbox.take(); prompt !== null; prompt = inbox.take()) {
+      if (!(await passesGate(prompt)) || phase !== "busy") continue;
+      const attachment = { type: "hook_additional_context", content: [prompt] };
+      const entries = giveToModel(prompt, "peer", "daemon");
+      carried.push(...entries.map((entry) => entry.messageId));
+      write({ type: "attachment", attachment }, random.between(60, 100), entries);
+    }
   };
 
   /** The dialog on the screen and the hook that asks signalbox run at the same time; the first answer counts. */
@@ -311,6 +360,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     connection.abort("closed");
     closeDialog();
     if (phase !== "over") report("busy");
+    attend();
     if (option === null) (turn as Turn).interrupt();
     return option === 0;
   };
@@ -334,8 +384,11 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
 
   // ---- keys
 
+  const isHanging = () => (owner.stalledUntilMs ?? 0) > now();
+
   const input = (bytes: string, from: Source, lookedAtMs: number) => {
     if (phase === "over") return;
+    if (isHanging()) return void clock.after(0, () => input(bytes, from, lookedAtMs));
     if (sim.strikes("agent_killed_mid_paste", from.is === "person" ? 0.05 : 0.3, me)) return kill("mid-paste");
     judgeKeys(sim, from, lookedAtMs, {
       name: me,
@@ -507,6 +560,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     isBoxShown = true;
     enterPhase("idle");
     report("idle", null, random.between(0, 30));
+    attend();
     if (sim.strikes("dialog_upsell", 0.6, me)) {
       await sleep(random.between(20, 25));
       offer();
@@ -518,6 +572,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     guarded(
       ask(upsellDialog(), "dialog open").then(() => {
         if (phase === "idle") report("idle");
+        attend();
       }),
     );
   };
@@ -555,6 +610,14 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     draft: () => box.draft(),
     isPersonal: () => personal && box.draft() !== "",
     kill,
+    receive(text) {
+      if (phase === "over") return;
+      if (isHanging()) clock.after(0, () => inbox.receive(text));
+      else inbox.receive(text);
+    },
+    hang(ms) {
+      owner.stalledUntilMs = now() + ms;
+    },
     wake() {
       if (phase !== "idle" || dialog !== null) return;
       guarded(begin("<task-notification>done</task-notification>", "person"));
@@ -562,7 +625,9 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     offer,
     isCarrying: (messageId) =>
       phase !== "over" &&
-      (carried.includes(messageId) || queue.some(({ prompt }) => prompt.includes(`[signalbox ${messageId} from `))),
+      (carried.includes(messageId) ||
+        inbox.holds(messageId) ||
+        queue.some(({ prompt }) => prompt.includes(`[signalbox ${messageId} from `))),
     isWorking: () => phase === "busy" && dialog === null,
   };
 }

@@ -3,15 +3,22 @@
 
 import type { RegistryEntry } from "../../src/agents/kind.ts";
 import type { Outside } from "../../src/agents/outside.ts";
-import type { Life } from "./life.ts";
+import { type AgentProgram, idsIn } from "./agent-world.ts";
+import { type Life, never } from "./life.ts";
 import type { Sim } from "./sim.ts";
 
 /** As in the real watcher. */
 const SWEEP_MS = 5_000;
 
-export type Processes = Pick<Outside, "pidExists" | "processBirth">;
+/** As in the real one. */
+const WRITE_WITHIN_MS = 5_000;
 
-export function createOutside(sim: Sim, life: Life, { pidExists, processBirth }: Processes): Outside {
+export interface Processes extends Pick<Outside, "pidExists" | "processBirth"> {
+  /** Who listens at a socket. */
+  listener(path: string): Pick<AgentProgram, "receive" | "hang"> | null;
+}
+
+export function createOutside(sim: Sim, life: Life, { pidExists, processBirth, listener }: Processes): Outside {
   const { files, random } = sim;
   const read = (path: string): string | null => {
     if (!sim.machine.areTranscriptsUnreadable) return files.read(path);
@@ -25,8 +32,28 @@ export function createOutside(sim: Sim, life: Life, { pidExists, processBirth }:
     exists: files.exists,
     readText: read,
     readTail: (path, bytes) => read(path)?.slice(-bytes) ?? null,
-    // The simulated program has no such socket, as the older Claude Code has none.
-    writeToPeerSocket: () => Promise.reject(new Error("nobody listens")),
+    async writeToPeerSocket(path, line) {
+      if (life.fails("daemon_killed_before_write", `into ${path}`)) return await never();
+      await life.pause(random.between(0.1, 2));
+      const program = listener(path);
+      if (program === null || sim.strikes("peer_gone", 0.3, path)) throw new Error("ECONNREFUSED");
+      sim.trace(`a message is written to ${path}`);
+      sim.restsOn(
+        "a message is written to a socket",
+        idsIn(line).map((id) => `${id} sending`),
+      );
+      if (sim.strikes("peer_cut", 0.3, path)) {
+        program.receive(line.slice(0, random.whole(1, line.length - 1)));
+        throw new Error("EPIPE");
+      }
+      const hangsMs = sim.strikes("peer_unread", 0.3, path) ? random.between(300, 12_000) : 0;
+      if (hangsMs > 0) program.hang(hangsMs);
+      sim.clock.after(random.between(0.05, 2), () => program.receive(line));
+      if (sim.strikes("peer_word_lost", 0.3, path)) throw new Error("ECONNRESET");
+      if (life.fails("daemon_killed_after_write", `into ${path}`)) return await never();
+      await life.pause(Math.min(hangsMs, WRITE_WITHIN_MS) + random.between(0.05, 2));
+      if (hangsMs > WRITE_WITHIN_MS) throw new Error("the peer socket does not take the message");
+    },
     // No session of a simulation asks for worktrees.
     worktrees: new Proxy({} as Outside["worktrees"], {
       get: (_, verb) => () => Promise.reject(new Error(`no git in a simulation: ${String(verb)}`)),

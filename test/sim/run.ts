@@ -3,11 +3,13 @@
 
 import { createHash } from "node:crypto";
 import { startAgent } from "./agent.ts";
+import { socketOf } from "./agent-files.ts";
 import type { AgentProgram, ModelEntry } from "./agent-world.ts";
 import { createCallers } from "./callers.ts";
 import { checkAll, withoutVerdict } from "./checks.ts";
 import { createDaemon } from "./daemon.ts";
 import { createNetwork } from "./network.ts";
+import type { Processes } from "./outside.ts";
 import { agentPrincipal, createPeople, OPERATOR } from "./people.ts";
 import { createPower } from "./power.ts";
 import { createSim, type Sim, type Violation } from "./sim.ts";
@@ -52,7 +54,11 @@ export async function runSeed(seed: number, { isPlain = false } = {}): Promise<V
   let starts = 0;
   const births = new Map<number, string>();
   const pidExists = (pid: number) => programs.get(pid)?.owner.isDead === false;
-  const processes = { pidExists, processBirth: (pid: number) => (pidExists(pid) ? (births.get(pid) ?? null) : null) };
+  const processes: Processes = {
+    pidExists,
+    processBirth: (pid) => (pidExists(pid) ? (births.get(pid) ?? null) : null),
+    listener: (path) => [...programs.values()].find((one) => !one.owner.isDead && socketOf(one.pid) === path) ?? null,
+  };
   const trust = { isTrusted: false };
   const terminals = createTerminals(
     sim,

@@ -2,6 +2,7 @@
 // terminal takes off again. So the checkers know whether an Enter was meant for the box or for a dialog.
 
 import type { AgentKind } from "../../src/agents/kind.ts";
+import { peerLine } from "../../src/agents/kinds/claude-code/keys.ts";
 import { scripted } from "../../src/agents/kinds/scripted/index.ts";
 
 export type Source =
@@ -34,6 +35,13 @@ function taggedKeys(): AgentKind["keys"] {
 
 export const simulatedKind: AgentKind = {
   ...scripted,
+  readRegistry(text) {
+    const entry = scripted.readRegistry(text);
+    if (entry === null) return null;
+    const { messagingSocketPath } = JSON.parse(text) as { messagingSocketPath?: string };
+    return { ...entry, peerSocket: messagingSocketPath ?? null };
+  },
+  peerLine,
   submitKeys: (text) => tagOf("submit") + scripted.submitKeys(text),
   optionKeys: (dialog, option) => `${OPTION_TAG}${dialog.summary}${OPTION_END}${scripted.optionKeys(dialog, option)}`,
   keys: taggedKeys(),
