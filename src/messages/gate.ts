@@ -9,6 +9,8 @@ import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
 import type { PromptBox } from "./prompt-box.ts";
 
+const HOOK = "UserPromptSubmit hook";
+
 export type GateAnswer = { is: "pass" } | { is: "block"; reason: string };
 
 export type Gate = (agentId: AgentId, prompt: string) => GateAnswer;
@@ -60,10 +62,15 @@ export function createGate(deps: {
     if (own === undefined) {
       return hasWords ? { is: "pass" } : refuse(agentId, "", "signalbox sent this agent no such message");
     }
+    // What waits in the program's own queue is in its transcript already, and comes by here when the model is to have it.
+    if (own.state === "delivered" && own.channel === "peer" && own.evidence !== HOOK) {
+      mailbox.confirmed(own, HOOK);
+      return { is: "pass" };
+    }
     if (own.state !== "sending" && own.state !== "queued") {
       return hasWords ? { is: "pass" } : refuse(agentId, "", `message ${id} was ${own.state} already`);
     }
-    // What comes by the peer socket is framed by the program itself, and no person types there.
+    // No person types where the peer socket's messages come in; words around one are the program's own.
     if (hasWords && own.channel !== "peer") {
       // The model gets neither, the person gets their words back, and the message returns to the queue.
       if (own.state === "sending") ledger.move(own, "queued", { channel: null });
@@ -74,9 +81,8 @@ export function createGate(deps: {
         "a person's draft ran into this message; the draft is put back and the message sent again",
       );
     }
-    const evidence = "UserPromptSubmit hook";
     const channel = own.state === "sending" ? own.channel : "prompt";
-    const isFirst = ledger.move(own, "delivered", { delivered_at: clock.now(), channel, evidence });
+    const isFirst = ledger.move(own, "delivered", { delivered_at: clock.now(), channel, evidence: HOOK });
     return isFirst ? { is: "pass" } : refuse(agentId, "", `message ${id} was taken already`);
   };
 }

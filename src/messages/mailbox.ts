@@ -100,6 +100,8 @@ export interface Mailbox {
   agentsWithOpenMessages(): AgentId[];
   /** True when the message was in a state that may move there, and has moved. False: somebody else was first. */
   move(row: MessageRow, to: MessageState, patch: MessagePatch): boolean;
+  /** A delivered message has another witness. */
+  confirmed(row: MessageRow, evidence: string): void;
   /** One more try of a message that stays where it is. */
   tried(row: MessageRow): void;
   expired(now: number): MessageRow[];
@@ -199,6 +201,10 @@ export function createMailbox(db: Database): Mailbox {
         db.run(`UPDATE messages SET ${assignments} WHERE message_id = ? AND state IN (${STATES_BEFORE[to]})`, values)
           .changes > 0
       );
+    },
+    confirmed(row, evidence) {
+      changes(row);
+      db.run("UPDATE messages SET evidence = ? WHERE message_id = ?", [evidence, row.message_id]);
     },
     tried(row) {
       changes(row);

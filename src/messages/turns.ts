@@ -14,6 +14,9 @@ import type { Mailbox, MessageRow } from "./mailbox.ts";
  *  this long was interrupted or failed, and the transcript (flushed within 120 ms) says which. */
 const TURN_GRACE_MS = 1_000;
 
+/** One whose transcript shows no end either may run in a program that gets no time: 3.2 s without a sign were measured. */
+const OPEN_GRACE_MS = 8_000;
+
 /** States in which a turn may still be running. */
 const RUNNING: ReadonlySet<AgentState | null> = new Set<AgentState>(["working", "waiting", "starting"]);
 
@@ -70,13 +73,14 @@ export function createTurns(deps: {
   /** Typed into a turn that a person had just begun: the program keeps it for a turn of its own, which comes next. */
   const isQueued = (row: MessageRow) => transcriptOf(row)?.isQueued === true;
 
-  /** Its prompt is there and nothing that ends a turn. */
-  const isOpen = (row: MessageRow) => {
+  /** The transcript holds what ends a turn, or cannot be asked. */
+  const hasEnd = (row: MessageRow) => {
     const transcript = transcriptOf(row);
-    return (
-      transcript?.hasMarker === true && !transcript.interrupted && (transcript.apiError ?? transcript.reply) === null
-    );
+    return transcript === null || transcript.interrupted || (transcript.apiError ?? transcript.reply) !== null;
   };
+
+  /** Its prompt is there and nothing that ends a turn. */
+  const isOpen = (row: MessageRow) => transcriptOf(row)?.hasMarker === true && !hasEnd(row);
 
   const dropGrace = (agentId: AgentId): boolean => {
     graces.get(agentId)?.cancel();
@@ -102,7 +106,11 @@ export function createTurns(deps: {
       if (RUNNING.has(lines.stateOf(agentId))) return endGrace(agentId, (row) => !isOpen(row));
       if (lines.isLeftBehind(agentId)) return;
       if (graces.has(agentId)) return;
+      const sinceMs = clock.monotonicMs();
       const judge = () => {
+        const isOld = clock.monotonicMs() - sinceMs >= OPEN_GRACE_MS;
+        if (!isOld && mailbox.inState(agentId, "delivered").some((row) => !hasEnd(row)))
+          return void graces.set(agentId, clock.after(TURN_GRACE_MS, judge));
         closeSilent(agentId, () => true);
         graces.delete(agentId); // Not before: while a full disk makes it wait, a new turn must find the grace and end it.
         deps.judged(agentId);

@@ -257,7 +257,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   const passesGate = async (prompt: string): Promise<boolean> => {
     const answer = await tell("UserPromptSubmit", { prompt }, 5_000);
     if (answer?.decision === "block") sim.trace(`${me} message blocked: ${String(answer.reason)}`);
-    return answer?.decision !== "block";
+    return answer?.decision !== "block" && phase === "busy";
   };
 
   /** One turn; gives back what runs next. */

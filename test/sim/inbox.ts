@@ -9,17 +9,12 @@ import type { Sim } from "./sim.ts";
 export interface Inbox {
   /** What came over one connection. Half a line is none. */
   receive(text: string): void;
-  /** The oldest that waits, as the model is to see it; null when none does. */
+  /** The oldest that waits, bare, as its prompt hook tells it (the model sees a frame around it); null when none does. */
   take(): string | null;
   holds(messageId: string): boolean;
   /** The question to be put to a person before the next message is taken; null when there is none. */
   question(): { dialog: Dialog; answered: (isYes: boolean) => void } | null;
 }
-
-const FRAME = [
-  "Another Claude session sent a message:\n",
-  "\n\nThis came from another Claude session — not typed by your user.",
-];
 
 /** `taken`: a message is in the program's own queue. `changed`: there may be something to do. */
 export function createInbox(
@@ -46,10 +41,7 @@ export function createInbox(
       sim.count("messages taken from the peer socket");
       accept(content);
     },
-    take() {
-      const text = waiting.shift();
-      return text === undefined ? null : FRAME.join(text);
-    },
+    take: () => waiting.shift() ?? null,
     holds: (messageId) => [...waiting, ...held].some((text) => text.includes(`[signalbox ${messageId} from `)),
     question() {
       const [first] = held;

@@ -13,6 +13,9 @@ const SWEEP_MS = 5_000;
 /** As in the real one. */
 const WRITE_WITHIN_MS = 5_000;
 
+/** A program that gives no sign for longer cannot be told from one whose turn was given up. */
+const HANGS_MS_MAX = 7_000;
+
 export interface Processes extends Pick<Outside, "pidExists" | "processBirth"> {
   /** Who listens at a socket. */
   listener(path: string): Pick<AgentProgram, "receive" | "hang"> | null;
@@ -46,7 +49,7 @@ export function createOutside(sim: Sim, life: Life, { pidExists, processBirth, l
         program.receive(line.slice(0, random.whole(1, line.length - 1)));
         throw new Error("EPIPE");
       }
-      const hangsMs = sim.strikes("peer_unread", 0.3, path) ? random.between(300, 12_000) : 0;
+      const hangsMs = sim.strikes("peer_unread", 0.3, path) ? random.between(300, HANGS_MS_MAX) : 0;
       if (hangsMs > 0) program.hang(hangsMs);
       sim.clock.after(random.between(0.05, 2), () => program.receive(line));
       if (sim.strikes("peer_word_lost", 0.3, path)) throw new Error("ECONNRESET");

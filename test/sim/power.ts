@@ -1,6 +1,7 @@
 // The machine loses its power: the daemon, every agent and every terminal host are gone at once, the disk keeps what was synced,
 // and of the files that nobody syncs the last seconds are torn. Then it starts again, and gives out process numbers anew.
 
+import { readTranscript } from "../../src/agents/kinds/scripted/transcript-reader.ts";
 import type { AgentProgram, ModelEntry } from "./agent-world.ts";
 import { SIM_HOME } from "./agent-world.ts";
 import type { Daemon } from "./daemon.ts";
@@ -31,10 +32,8 @@ export function createPower(parts: {
       sim.files.tear(sim.random, sim.time.monotonicMs() - UNSYNCED_MS);
       // What its transcript does not hold any more, the resumed conversation does not know.
       for (const entry of model) {
-        const holds = sim.files
-          .anyText(`${SIM_HOME}/`, entry.conversationId)
-          ?.includes(`[signalbox ${entry.messageId} `);
-        if (holds !== true) entry.isForgotten = true;
+        const transcript = sim.files.anyText(`${SIM_HOME}/`, entry.conversationId) ?? "";
+        if (!readTranscript(transcript, `[signalbox ${entry.messageId} from `).hasMarker) entry.isForgotten = true;
       }
     }
     pids.startAgain();

@@ -4,6 +4,7 @@
 
 import { SignalboxError } from "../../src/kernel/errors.ts";
 import type { ExitStatus, OpenSpec, Screen, Terminal, TerminalBackend } from "../../src/terminals/terminal.ts";
+import { wasPersonActive } from "../../src/terminals/tmux/person.ts";
 import { idsIn } from "./agent-world.ts";
 import { type Life, never } from "./life.ts";
 import type { Sim } from "./sim.ts";
@@ -30,6 +31,8 @@ export interface SimTerminal {
   readonly pid: number;
   readonly program: Program;
   viewerInputs: number;
+  /** The second of the wall clock in which a person was last active in it; 0: never. */
+  personActiveAtS: number;
   end: { exit: ExitStatus | null } | null;
 }
 
@@ -73,6 +76,7 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
       pid: pids.next(),
       program: undefined as unknown as Program,
       viewerInputs: 0,
+      personActiveAtS: 0,
       outputBytes: 0,
       lookedAtMs: 0,
       end: null,
@@ -102,6 +106,12 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
     }
   };
 
+  const pressKeys = (terminal: SimTerminal, keys: string, isCounted: boolean) => {
+    if (isCounted) terminal.viewerInputs += 1;
+    if (isCounted) terminal.personActiveAtS = Math.floor(clock.now() / 1_000);
+    if (terminal.end === null) terminal.program.input(keys, { is: "person" }, sim.time.monotonicMs());
+  };
+
   return {
     killHost,
     forget: () => entries.clear(),
@@ -109,10 +119,7 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
       if (reachable) unreachable.delete(host);
       else unreachable.add(host);
     },
-    pressKeys(terminal, keys, isCounted) {
-      if (isCounted) terminal.viewerInputs += 1;
-      if (terminal.end === null) terminal.program.input(keys, { is: "person" }, sim.time.monotonicMs());
-    },
+    pressKeys,
     running: () => [...entries.values()].filter((entry) => entry.end === null),
     backendFor: (life) => createBackend({ sim, life, entries, unreachable, open, finish, killHost }),
   };
@@ -187,6 +194,17 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
     };
     entry.onEnd.add(tellEnd);
 
+    /** As a backend whose terminals tell only in which second somebody was there, the other by their own count. */
+    let noticed = 0;
+    let noticedAtS = 0;
+    const viewerInputs = () => {
+      if (sim.variant.countsKeys) return entry.viewerInputs;
+      const { personActiveAtS: atS } = entry;
+      if (wasPersonActive({ atS, beforeS: noticedAtS, nowS: Math.floor(life.clock.now() / 1_000) })) noticed += 1;
+      noticedAtS = atS;
+      return noticed;
+    };
+
     const arrive = (bytes: string, from: Source, lookedAtMs: number) => {
       if (entry.end === null) entry.program.input(bytes, from, lookedAtMs);
     };
@@ -204,8 +222,15 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
         if (entry.end !== null)
           throw new SignalboxError("terminal_unavailable", "The process has ended.", "Start it again.");
         if (sim.strikes("write_refused", 0.3, `${from.is} to ${ref}`)) throw unanswered();
-        if (ifViewerInputs !== undefined && ifViewerInputs !== entry.viewerInputs) {
+        if (ifViewerInputs !== undefined && ifViewerInputs !== viewerInputs()) {
           throw new SignalboxError("conflict", "A person has typed meanwhile.", "Look at the screen again.");
+        }
+        if (!sim.variant.countsKeys) {
+          // There the look and the keys are two commands, and whatever a person does in between is not held back.
+          if (sim.strikes("person_amid", 0.15, ref)) {
+            clock.after(random.between(0, 3), () => pressKeys(entry, random.pick(["amid", "amid\r", "\r"]), true));
+          }
+          await life.pause(random.between(0.3, 3));
         }
         sim.trace(`keys ${from.is} -> ${ref}`);
         if (from.is === "submit")
@@ -247,7 +272,7 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
           alternate: true,
           title: "",
           outputBytes: entry.outputBytes,
-          viewerInputs: entry.viewerInputs,
+          viewerInputs: viewerInputs(),
         };
         await life.pause(random.between(0.05, 1));
         return screen;

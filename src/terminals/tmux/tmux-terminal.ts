@@ -12,6 +12,7 @@ import { createViewerInputFilter } from "../viewer-input.ts";
 import type { Control, PaneId } from "./control.ts";
 import { PANE_COMMANDS, type PanePicture, paneQuestion, pictureOf, screenRows } from "./pane-screen.ts";
 import { createPaneStream } from "./pane-stream.ts";
+import { wasPersonActive } from "./person.ts";
 
 /** One line of the server's list of panes. */
 export interface PaneRow {
@@ -178,17 +179,16 @@ export function createTmuxTerminal(needs: TmuxTerminalNeeds): TmuxTerminal {
     return { is: "gone", exit };
   }
 
-  /** The screen; counts what people did in tmux clients of their own. tmux tells that by the second, so a second that is
-   *  not over counts each time: better a message held back than one on top of a draft. */
+  /** The screen; counts what people did in tmux clients of their own. */
   async function look(taken: () => void = () => {}): Promise<PanePicture> {
     const answers = await (await control()).run(paneQuestion(row.id), PANE_COMMANDS, (earlier) => {
       taken();
       return screenRows(earlier);
     });
     const picture = pictureOf(answers, stream.bracketedPaste());
-    const isRecent = picture.personActiveAt >= Math.floor(clock.now() / 1000) - 1;
-    if (picture.personActiveAt > personActiveAt || (picture.personActiveAt > 0 && isRecent)) viewerInputs++;
-    personActiveAt = picture.personActiveAt;
+    const { personActiveAt: atS } = picture;
+    if (wasPersonActive({ atS, beforeS: personActiveAt, nowS: Math.floor(clock.now() / 1000) })) viewerInputs++;
+    personActiveAt = atS;
     return picture;
   }
 
