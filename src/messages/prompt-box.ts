@@ -48,7 +48,7 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
   const { mailbox, clock } = deps;
   const lastTyped = new Map<AgentId, Parameters<PromptBox["typed"]>[1]>();
   const owed = new Map<AgentId, { words: string; tries: number }>();
-  const inputsSeen = new Map<AgentId, number>();
+  const inputsSeen = new Map<AgentId, { viewerInputs: number; untilMs: number }>();
   const drafts = new Map<AgentId, Seen & { sinceMs: number }>();
   const redrawnAtMs = new Map<AgentId, number>();
 
@@ -81,10 +81,13 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
       return leftMs > 0;
     },
     wasJustTouched(agentId, viewerInputs) {
-      const isSame = (inputsSeen.get(agentId) ?? 0) === viewerInputs;
-      inputsSeen.set(agentId, viewerInputs);
-      if (!isSame) ringAfter(agentId, ENTER_SHOWS_MS);
-      return !isSame;
+      const seen = inputsSeen.get(agentId) ?? { viewerInputs: 0, untilMs: 0 };
+      // Every look until then is as early as the first.
+      if (seen.viewerInputs !== viewerInputs) seen.untilMs = clock.monotonicMs() + ENTER_SHOWS_MS;
+      inputsSeen.set(agentId, { viewerInputs, untilMs: seen.untilMs });
+      const leftMs = seen.untilMs - clock.monotonicMs();
+      if (leftMs > 0) ringAfter(agentId, leftMs + 1); // a timer may come a moment early
+      return leftMs > 0;
     },
     async clear(agentId, line, seen) {
       const debt = owed.get(agentId);

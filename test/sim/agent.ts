@@ -28,7 +28,7 @@ import {
 import { createInbox } from "./inbox.ts";
 import { judgeKeys } from "./key-oracle.ts";
 import type { Source } from "./simulated-kind.ts";
-import type { ProgramIo } from "./terminals.ts";
+import type { Meant, ProgramIo } from "./terminals.ts";
 import type { Owner } from "./time.ts";
 
 type Turn = { isInterrupted: boolean; interrupt: () => void; interrupted: Promise<void>; isTouched: boolean };
@@ -62,6 +62,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   let personal = false;
   let phaseSinceMs = 0;
   let draftSinceMs = 0;
+  let draftFrom: Source | null = null;
+  let turnFrom: Source | null = null;
   let lastEscapeMs = Number.NEGATIVE_INFINITY;
   let promptCount = 0;
   let carried: string[] = [];
@@ -187,6 +189,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       if (answer?.decision === "block") {
         sim.trace(`${me} prompt blocked: ${String(answer.reason)}`);
         box.putBack(prompt);
+        draftFrom = null;
         draftSinceMs = now();
         // Nobody but a person can have submitted what the gate had let through before.
         if (by === "person") personal = true;
@@ -201,6 +204,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     } catch (error) {
       if (!(error instanceof Interrupted)) throw error;
       box.putBack(prompt);
+      draftFrom = null;
       draftSinceMs = now();
       personal = isMerged(prompt) || !prompt.includes("[signalbox ");
       return await rest();
@@ -219,6 +223,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
 
   const becomeIdle = (fileDelayMs: number) => {
     turn = null;
+    turnFrom = null;
     enterPhase("idle");
     report("idle", null, fileDelayMs);
     attend();
@@ -301,6 +306,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       write({ type: "user", message: { content: [{ type: "text", text: INTERRUPT_LINE }] } }, random.between(5, 50));
       if (turn?.isTouched === false && via === "box" && queue.length === 0) {
         box.putBack(prompt);
+        draftFrom = null;
         draftSinceMs = now();
         personal = isMerged(prompt) || !prompt.includes("[signalbox ");
       }
@@ -386,11 +392,11 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
 
   const isHanging = () => (owner.stalledUntilMs ?? 0) > now();
 
-  const input = (bytes: string, from: Source, lookedAtMs: number) => {
+  const input = (bytes: string, from: Source, meant: Meant) => {
     if (phase === "over") return;
-    if (isHanging()) return void clock.after(0, () => input(bytes, from, lookedAtMs));
+    if (isHanging()) return void clock.after(0, () => input(bytes, from, { ...meant, areHeldUp: true }));
     if (sim.strikes("agent_killed_mid_paste", from.is === "person" ? 0.05 : 0.3, me)) return kill("mid-paste");
-    judgeKeys(sim, from, lookedAtMs, {
+    judgeKeys(sim, from, meant, {
       name: me,
       phase,
       phaseSinceMs,
@@ -399,6 +405,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       dialogSinceMs,
       draft: box.draft(),
       draftSinceMs,
+      draftFrom,
+      turnFrom,
       isPersonal: personal,
     });
     escapePause?.cancel();
@@ -416,7 +424,10 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       if (dialog !== null) pressDialog(key, keys.length === 1);
       else pressBox(key, from);
     }
-    if (box.draft() !== before) draftSinceMs = now();
+    if (box.draft() !== before) {
+      draftSinceMs = now();
+      draftFrom = from;
+    }
     if (box.draft() === "") personal = false;
     else if (from.is === "person" && box.draft() !== before) personal = true;
     io.painted();
@@ -465,8 +476,9 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     if (command === "exit") return void leave(0, "prompt_input_exit");
     if (prompt.startsWith("!") || command !== undefined) return;
     sim.trace(`${me} ${phase === "busy" ? "queues" : "submits"} ${ids[0] ?? "a person's prompt"}`);
-    if (phase === "busy") guarded(enqueue(prompt, by));
-    else guarded(begin(prompt, by));
+    if (phase === "busy") return guarded(enqueue(prompt, by));
+    guarded(begin(prompt, by));
+    turnFrom = from;
   };
 
   /** A prompt submitted in a turn: its hook fires now and not again when it runs. */
@@ -476,6 +488,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     if (phase === "over") return;
     if (answer?.decision === "block") {
       box.putBack(prompt);
+      draftFrom = null;
       draftSinceMs = now();
       if (by === "person") personal = true;
       return io.painted();

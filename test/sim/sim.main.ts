@@ -1,9 +1,10 @@
-// The simulator's command line: `npm run sim -- --seeds N [--seed S]`. Runs seeds one after the other, prints what was reached,
-// and for a failing seed its trace and the promise that was broken. Exit code 1 when one failed.
+// The simulator's command line: `npm run sim -- --seeds N [--seed S]`. Runs seeds on every processor, prints what was reached, and
+// for a failing seed its trace and the promise that was broken. Exit code 1 when one failed.
 
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { FAULT_KINDS } from "./faults.ts";
-import { runSeed, type Verdict } from "./run.ts";
+import { type Report, runInWorkers } from "./workers.ts";
 
 const { values } = parseArgs({
   options: {
@@ -18,7 +19,9 @@ const { values } = parseArgs({
     plain: { type: "boolean", default: false },
     /** Runs every seed twice and compares. */
     twice: { type: "boolean", default: false },
-    /** Stops after this many failing seeds. */
+    /** Processes; what a seed does is the same for every number of them. */
+    workers: { type: "string", default: String(availableParallelism()) },
+    /** Shows the traces of this many failing seeds. */
     failures: { type: "string", default: "5" },
   },
 });
@@ -29,32 +32,24 @@ const seeds =
 const totals = new Map<string, number>();
 const broken = new Map<string, number[]>();
 const startedMs = performance.now();
-let ran = 0;
 let failed = 0;
 
-for (const seed of seeds) {
-  const verdict = await runSeed(seed, { isPlain: values.plain });
-  ran += 1;
+const list = seeds.map((seed) => ({
+  seed,
+  isPlain: values.plain,
+  isTwice: values.twice || values.seed !== undefined,
+  isTraced: values.trace,
+}));
+await runInWorkers(list, Number(values.workers), (verdict) => {
   for (const [name, times] of verdict.counts) totals.set(name, (totals.get(name) ?? 0) + times);
-  if (values.twice || values.seed !== undefined) await compare(verdict);
   if (values.trace) console.log(verdict.lines.join("\n"));
-  if (verdict.violations.length === 0) continue;
+  if (verdict.violations.length === 0) return;
   failed += 1;
-  for (const { promise } of verdict.violations) broken.set(promise, [...(broken.get(promise) ?? []), seed]);
+  for (const { promise } of verdict.violations) broken.set(promise, [...(broken.get(promise) ?? []), verdict.seed]);
   if (failed <= Number(values.failures) && !values.trace) report(verdict);
-}
+});
 
-async function compare(verdict: Verdict): Promise<void> {
-  const again = await runSeed(verdict.seed, { isPlain: values.plain });
-  if (again.hash === verdict.hash) return;
-  const at = verdict.lines.findIndex((line, index) => line !== again.lines[index]);
-  verdict.violations.push({
-    promise: "a seed replays identically",
-    detail: `first difference: ${verdict.lines[at]} / ${again.lines[at]}`,
-  });
-}
-
-function report({ seed, violations, lines }: Verdict): void {
+function report({ seed, violations, lines }: Report): void {
   console.log(`\nseed ${seed} failed`);
   console.log(lines.join("\n"));
   for (const { promise, detail } of violations) console.log(`BROKEN ${promise}\n       ${detail}`);
@@ -89,5 +84,5 @@ if (broken.size > 0) {
       `  ${promise}: ${[...new Set(seeds)].slice(0, 12).join(" ")}${seeds.length > 12 ? " …" : ""} (${new Set(seeds).size} seeds)`,
     );
 }
-console.log(`\n${ran} seeds, ${failed} failed, ${(ran / seconds).toFixed(0)} seeds/s`);
+console.log(`\n${seeds.length} seeds, ${failed} failed, ${(seeds.length / seconds).toFixed(0)} seeds/s`);
 process.exitCode = failed > 0 ? 1 : 0;

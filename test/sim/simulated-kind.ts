@@ -6,7 +6,8 @@ import { peerLine } from "../../src/agents/kinds/claude-code/keys.ts";
 import { scripted } from "../../src/agents/kinds/scripted/index.ts";
 
 export type Source =
-  | { is: "person" }
+  /** `isCounted`: where the keys land it is counted that somebody typed, before anything else is typed there. */
+  | { is: "person"; isCounted: boolean }
   | { is: "submit" | "enter" | "interrupt" | "clear" | "stash" | "unknown" }
   /** An answer to the dialog whose summary this is. */
   | { is: "option"; summary: string };

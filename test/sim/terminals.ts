@@ -10,10 +10,17 @@ import { type Life, never } from "./life.ts";
 import type { Sim } from "./sim.ts";
 import { type Source, sourceOf } from "./simulated-kind.ts";
 
+/** What keys were meant for. */
+export interface Meant {
+  /** When their giver last saw the screen. */
+  lookedAtMs: number;
+  /** They were given in one piece, and come in late or in two. */
+  areHeldUp: boolean;
+}
+
 /** What runs in a terminal. */
 export interface Program {
-  /** `lookedAtMs`: when the giver last saw the screen these keys were meant for. */
-  input(bytes: string, from: Source, lookedAtMs: number): void;
+  input(bytes: string, from: Source, meant: Meant): void;
   screenRows(): { lines: string[]; brightLines: string[] };
   signal(name: string): void;
 }
@@ -109,7 +116,11 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
   const pressKeys = (terminal: SimTerminal, keys: string, isCounted: boolean) => {
     if (isCounted) terminal.viewerInputs += 1;
     if (isCounted) terminal.personActiveAtS = Math.floor(clock.now() / 1_000);
-    if (terminal.end === null) terminal.program.input(keys, { is: "person" }, sim.time.monotonicMs());
+    if (terminal.end === null) {
+      const isKnown = isCounted && sim.variant.countsKeys;
+      const meant = { lookedAtMs: sim.time.monotonicMs(), areHeldUp: false };
+      terminal.program.input(keys, { is: "person", isCounted: isKnown }, meant);
+    }
   };
 
   return {
@@ -205,8 +216,8 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
       return noticed;
     };
 
-    const arrive = (bytes: string, from: Source, lookedAtMs: number) => {
-      if (entry.end === null) entry.program.input(bytes, from, lookedAtMs);
+    const arrive = (bytes: string, from: Source, lookedAtMs: number, areHeldUp = false) => {
+      if (entry.end === null) entry.program.input(bytes, from, { lookedAtMs, areHeldUp });
     };
 
     return {
@@ -239,7 +250,7 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
             idsIn(bytes).map((id) => `${id} sending`),
           );
         if (sim.strikes("write_late", 0.2, `${from.is} to ${ref}`)) {
-          clock.after(random.between(200, 4_000), () => arrive(bytes, from, lookedAtMs));
+          clock.after(random.between(200, 4_000), () => arrive(bytes, from, lookedAtMs, true));
           await life.pause(150);
           throw new SignalboxError("timeout", "The program does not read its keys.", "Look at the terminal.");
         }
@@ -251,7 +262,7 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
         }
         if (sim.strikes("write_split", 0.3, `${from.is} to ${ref}, ${cut} of ${bytes.length}`)) {
           arrive(bytes.slice(0, cut), from, lookedAtMs);
-          clock.after(random.between(0, 40), () => arrive(bytes.slice(cut), from, lookedAtMs));
+          clock.after(random.between(0, 40), () => arrive(bytes.slice(cut), from, lookedAtMs, true));
         } else arrive(bytes, from, lookedAtMs);
         if (life.fails("daemon_killed_after_write", `${from.is} to ${ref}`)) return never();
         await life.pause(random.between(0.05, 2));
