@@ -6,7 +6,15 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { CLAUDE_VERSION, DUMMY_API_KEY, OLDEST_CLAUDE_VERSION, skipsRealClaude } from "../support/real-claude.ts";
-import { type Answer, isAlive, type RealProduct, type Sdk, startRealProduct, until } from "../support/real-product.ts";
+import {
+  type Answer,
+  CallFailed,
+  isAlive,
+  type RealProduct,
+  type Sdk,
+  startRealProduct,
+  until,
+} from "../support/real-product.ts";
 import { fail, gate, type ModelRequest, say, useTool } from "../support/scripted-model/index.ts";
 
 const SDKS: readonly Sdk[] = ["SDK 1", "SDK 2"];
@@ -83,6 +91,17 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
   const send = (agent: Answer, message: string, more?: Answer) => product.send(agent.agent_id, message, more);
   const waiting = (agent: Answer) =>
     product.call("wait_for_agent", { agent_id: agent.agent_id, until: "waiting", wait_s: 60 });
+  /** As a person does who reads again when a question is not open any more: one that was read off the screen first is known by
+   *  another id once its hook has come. */
+  const answer = (agent: Answer, decision: Answer) =>
+    until("the open question takes the answer", async () => {
+      const { agent_id, waiting_for } = await waiting(agent);
+      const { request_id } = waiting_for;
+      return product.call("answer_agent", { agent_id, request_id, ...decision }).catch((error) => {
+        if (error instanceof CallFailed && error.code === "not_found") return null;
+        throw error;
+      });
+    });
   const receipt = (message: Answer) => product.call("get_message", { message_id: message.message_id });
   const end = (message: Answer) => product.end(message.message_id);
 
@@ -126,8 +145,7 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     expect(agent.state).toBe("waiting");
     const before = await product.agent(agent.agent_id);
     expect(before).toMatchObject({ waiting_for: { kind: "trust" }, queued_messages: 1 });
-    const { request_id } = before.waiting_for;
-    await product.call("answer_agent", { agent_id: agent.agent_id, request_id, decision: "allow" });
+    await answer(agent, { decision: "allow" });
     const request = await product.model.waitForRequest(({ newUserText }) => newUserText.includes("before trust"));
     expect(product.model.turnsWith("before trust")).toEqual([request]);
   });
@@ -141,11 +159,7 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     const second = await send(agent, "1", { wait_for: "delivered", wait_s: 2 });
     expect(second.state).toBe("queued");
     expect(bash.ran()).toBe(false);
-    await product.call("answer_agent", {
-      agent_id: agent.agent_id,
-      request_id: waiting_for.request_id,
-      decision: "allow",
-    });
+    await answer(agent, { decision: "allow" });
     expect(await end(first)).toMatchObject({ state: "processed", failure: null });
     expect(bash.ran()).toBe(true);
     expect(await end(second)).toMatchObject({ state: "processed", failure: null });
@@ -156,14 +170,8 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     const agent = await oneAgent();
     const bash = asksForBash("please not");
     const message = await send(agent, "please not");
-    const { waiting_for } = await waiting(agent);
-    const answer = {
-      agent_id: agent.agent_id,
-      request_id: waiting_for.request_id,
-      decision: "deny",
-      reason: "not on a Sunday",
-    };
-    await product.call("answer_agent", answer);
+    await waiting(agent);
+    await answer(agent, { decision: "deny", reason: "not on a Sunday" });
     const told = await product.model.waitForRequest(({ toolResults }) =>
       toolResults.some((text) => text.includes("not on a Sunday")),
     );
@@ -180,11 +188,7 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     const message = await send(agent, "ask me");
     const { waiting_for } = await waiting(agent);
     expect(waiting_for).toMatchObject({ kind: "question", options: ["Red", "Green", "Blue"] });
-    await product.call("answer_agent", {
-      agent_id: agent.agent_id,
-      request_id: waiting_for.request_id,
-      decision: "Green",
-    });
+    await answer(agent, { decision: "Green" });
     const told = await product.model.waitForRequest(({ toolResults }) =>
       toolResults.some((text) => text.includes("Which colour?")),
     );
@@ -329,11 +333,7 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     expect(waiting_for).toMatchObject({ kind: "permission" });
     expect((await receipt(queued)).state).toBe("queued");
     expect(bash.ran()).toBe(false);
-    await product.call("answer_agent", {
-      agent_id: agent.agent_id,
-      request_id: waiting_for.request_id,
-      decision: "allow",
-    });
+    await answer(agent, { decision: "allow" });
     expect(await end(message)).toMatchObject({ state: "processed", failure: null });
     expect(bash.ran()).toBe(true);
     expect(await end(queued)).toMatchObject({ state: "processed", failure: null });
