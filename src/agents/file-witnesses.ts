@@ -42,11 +42,11 @@ export function createFileWitnesses(
       files.set(dir, outside.watchSessionFiles({ dir, parse, changed, clock, log }));
     },
     tell(run, { isNew }) {
-      for (const file of files.values()) {
-        for (const entry of file.entries()) {
-          const mayBeLeft = isNew && entry.conversationId !== run.conversationId;
-          if (speaksOf(run, entry) && !mayBeLeft) run.fileChanged(entry, false);
-        }
+      const entries = [...files.values()].flatMap((file) => file.entries()).filter((entry) => speaksOf(run, entry));
+      const byPid = entries.filter((entry) => entry.pid === run.terminal.pid);
+      // Its own file outdoes one of its conversation whose number another process has now.
+      for (const entry of byPid.length > 0 || isNew ? byPid : entries) {
+        if (!isNew || entry.conversationId === run.conversationId) run.fileChanged(entry, false);
       }
     },
     refresh: (run) => files.get(run.kind.registryDir(agentEnv))?.refresh(run.facts.file?.pid ?? run.terminal.pid),

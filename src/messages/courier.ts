@@ -252,6 +252,7 @@ export function createCourier(deps: {
     ring,
     gate(agentId, prompt) {
       turns.endGrace(agentId);
+      turns.prompted(agentId);
       return gate(agentId, prompt);
     },
     offer(agentId, channel) {

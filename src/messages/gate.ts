@@ -15,6 +15,11 @@ export type GateAnswer = { is: "pass" } | { is: "block"; reason: string };
 
 export type Gate = (agentId: AgentId, prompt: string) => GateAnswer;
 
+function hasBrokenHeader(prompt: string, row: MessageRow): boolean {
+  const dense = (text: string) => text.replace(/\s+/gu, "");
+  return dense(prompt).includes(dense(markerOf(row.message_id)));
+}
+
 export function createGate(deps: {
   mailbox: Mailbox;
   ledger: Ledger;
@@ -51,7 +56,13 @@ export function createGate(deps: {
     const isAnyOpen = letters.some((row) => row.state === "sending" || row.state === "queued");
     if (letters.length > 1 && isAnyOpen) return partLetters(agentId, prompt, letters);
     const id = messageIdIn(prompt);
-    if (id === null) return { is: "pass" };
+    if (id === null) {
+      // A key of a person came in the middle of the letter's own: its header cannot be read any more, by nobody.
+      const broken = mailbox.inState(agentId, "sending").find((row) => hasBrokenHeader(prompt, row));
+      if (broken === undefined) return { is: "pass" };
+      ledger.move(broken, "queued", { channel: null });
+      return refuse(agentId, "", "a key ran into this message; it is sent again");
+    }
     const row = mailbox.get(id);
     const own = row?.agent_id === agentId ? row : undefined;
     const kind = lines.line(agentId)?.kind;

@@ -33,6 +33,8 @@ export interface Turns {
   /** True when the transcript shows the turn that took this delivered message, rather than the message in the program's own
    *  queue or nothing yet. */
   hasBegun(row: MessageRow): boolean;
+  /** The agent is about to take a prompt, a person's or ours. */
+  prompted(agentId: AgentId): void;
   /** The running turn has ended: everything delivered is done. */
   finish(agentId: AgentId, end: TurnEnd): void;
   detach(): void;
@@ -48,6 +50,8 @@ export function createTurns(deps: {
 }): Turns {
   const { mailbox, ledger, lines, clock } = deps;
   const graces = new Map<AgentId, Timer>();
+  /** Prompts told of since the last turn's end. */
+  const prompts = new Map<AgentId, number>();
 
   const end = (row: MessageRow, { reply, failure }: TurnEnd) => {
     const now = clock.now();
@@ -121,8 +125,14 @@ export function createTurns(deps: {
       const transcript = transcriptOf(row);
       return transcript?.hasMarker === true && !transcript.isQueued;
     },
+    prompted: (agentId) => void prompts.set(agentId, (prompts.get(agentId) ?? 0) + 1),
     finish(agentId, how) {
-      for (const row of mailbox.inState(agentId, "delivered")) if (!isQueued(row)) end(row, how);
+      // Two prompts and one end: a letter that the transcript does not show yet was queued behind a person's prompt, or is late
+      // with its own; either way the transcript will say.
+      const isOneOfTwo = (prompts.get(agentId) ?? 0) > 1;
+      prompts.delete(agentId);
+      const isUnseen = (row: MessageRow) => isOneOfTwo && transcriptOf(row)?.hasMarker === false;
+      for (const row of mailbox.inState(agentId, "delivered")) if (!isQueued(row) && !isUnseen(row)) end(row, how);
     },
     detach() {
       for (const timer of graces.values()) timer.cancel();

@@ -74,7 +74,9 @@ export interface AgentProgram extends Program {
   isWorking(): boolean;
 }
 
-/** A letter of the simulation is a header and one line; anything beside them was typed by somebody else. */
+/** A letter of the simulation is a header and one line; anything beside them was typed by somebody else, but for a line end. */
 export function isMerged(prompt: string): boolean {
-  return prompt.includes("[signalbox msg_") && !/^\[signalbox msg_[0-9a-z]+ from [^\]]+\]\nletter-\d+$/.test(prompt);
+  return (
+    prompt.includes("[signalbox msg_") && !/^\[signalbox msg_[0-9a-z]+ from [^\]]+\]\s+letter-\d+\s*$/.test(prompt)
+  );
 }
