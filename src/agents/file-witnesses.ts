@@ -1,9 +1,11 @@
 // The programs' session files as witnesses of runs: which directory to watch for which kind, and which file speaks of which run.
 
 import type { Clock } from "../kernel/clock.ts";
+import type { ConversationId } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
 import type { AgentKind, RegistryEntry } from "./kind.ts";
 import type { Outside } from "./outside.ts";
+import type { Registry } from "./registry.ts";
 import type { Run } from "./run.ts";
 import type { SessionFiles } from "./session-files.ts";
 
@@ -20,15 +22,26 @@ export interface FileWitnesses {
 }
 
 export function createFileWitnesses(
-  deps: { outside: Outside; clock: Clock; log: Log; agentEnv: Readonly<Record<string, string>> },
+  deps: {
+    outside: Outside;
+    clock: Clock;
+    log: Log;
+    agentEnv: Readonly<Record<string, string>>;
+    registry: Pick<Registry, "isConversationOfAnother">;
+  },
   runs: () => Iterable<Run>,
 ): FileWitnesses {
-  const { outside, clock, log, agentEnv } = deps;
+  const { outside, clock, log, agentEnv, registry } = deps;
   const files = new Map<string, SessionFiles>();
 
-  /** A file belongs to a run by pid; under a sandbox the pids differ and the conversation tells, if that process lives. */
+  const isAnothers = (run: Run, id: ConversationId) => registry.isConversationOfAnother(id, run.row.agent_id);
+
+  /** A file belongs to a run by pid; under a sandbox the pids differ and the conversation tells, if that process lives. A person's
+   *  /clear brings a new conversation; one that another agent is in was left by a process of its own that had the same pid. */
   const speaksOf = (run: Run, entry: RegistryEntry) =>
-    entry.pid === run.terminal.pid || (entry.conversationId === run.conversationId && outside.pidExists(entry.pid));
+    entry.conversationId === run.conversationId
+      ? entry.pid === run.terminal.pid || outside.pidExists(entry.pid)
+      : entry.pid === run.terminal.pid && !isAnothers(run, entry.conversationId);
 
   const changed = (entry: RegistryEntry, removed: boolean) => {
     for (const run of runs()) if (speaksOf(run, entry)) run.fileChanged(entry, removed);

@@ -91,6 +91,8 @@ export interface Registry {
   anyAgent(id: AgentId): AgentRow | undefined;
   agents(sessionId?: SessionId): AgentRow[];
   agentByHookSecretHash(hash: string): AgentRow | undefined;
+  /** Whether another agent than this one, a deleted one included, is or was last in the conversation. */
+  isConversationOfAnother(conversation: ConversationId, id: AgentId): boolean;
   patchAgent(id: AgentId, patch: AgentPatch): void;
   removeAgent(id: AgentId, now: number): void;
   /** Agents, deleted ones included, that nobody wants running and whose terminal was never seen to end. */
@@ -178,6 +180,9 @@ export function createRegistry(db: Database): Registry {
       const row = id === undefined ? undefined : agent(id);
       return row?.hook_secret_hash === hash ? row : undefined; // a secret belongs to one start of one agent, for ever
     },
+    isConversationOfAnother: (conversation, id) =>
+      db.get("SELECT 1 AS one FROM agents WHERE conversation_id = ? AND agent_id <> ? LIMIT 1", [conversation, id]) !==
+      undefined,
     patchAgent(id, patch) {
       const columns = Object.keys(patch);
       if (columns.length === 0) return;

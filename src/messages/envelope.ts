@@ -115,6 +115,12 @@ export function isWhole(draft: string, letter: string): boolean {
   return draft.replace(/\s+/gu, "") === letter.replace(/\s+/gu, "");
 }
 
+/** Whether the whole letter stands somewhere in the prompt, however its lines were broken. */
+export function holdsLetter(prompt: string, letter: string): boolean {
+  const dense = (text: string) => text.replace(PASTE_TAGS, "").replace(/\s+/gu, "");
+  return dense(prompt).includes(dense(letter));
+}
+
 /** True when nothing would be left to read after cleaning. */
 export function isBlank(text: string): boolean {
   return sanitise(text).trim() === "";

@@ -88,6 +88,14 @@ describe("the gate", () => {
     expect(owed).toEqual(["half a thought"]);
   });
 
+  it("keeps a cancelled letter from the model beside a person's words too, and gives those back", () => {
+    const row = put("msg_a", "queued");
+    mailbox.move(row, "cancelled", { ended_at: 1 });
+    expect(gate(agent, `${letterOf(row)} and my own words`)).toMatchObject({ is: "block" });
+    expect(owed).toEqual(["and my own words"]);
+    expect(gate(agent, "what was [signalbox msg_a from operator] about?")).toEqual({ is: "pass" });
+  });
+
   it("blocks a bare letter that was never sent to this agent", () => {
     const row = put("msg_a", "sending");
     expect(gate("agt_2" as AgentId, letterOf(row))).toMatchObject({ is: "block" });

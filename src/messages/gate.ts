@@ -3,7 +3,8 @@
 
 import type { Clock } from "../kernel/clock.ts";
 import type { AgentId } from "../kernel/ids.ts";
-import { letterOf, markerOf, messageIdIn, messageIdsIn, wordsAround } from "./envelope.ts";
+import type { MessageState } from "./delivery.ts";
+import { holdsLetter, letterOf, markerOf, messageIdIn, messageIdsIn, wordsAround } from "./envelope.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
@@ -14,6 +15,9 @@ const HOOK = "UserPromptSubmit hook";
 export type GateAnswer = { is: "pass" } | { is: "block"; reason: string };
 
 export type Gate = (agentId: AgentId, prompt: string) => GateAnswer;
+
+/** Verdicts that say that the model never had it. */
+const NOT_ARRIVED: ReadonlySet<MessageState> = new Set<MessageState>(["failed", "expired", "cancelled"]);
 
 function hasBrokenHeader(prompt: string, row: MessageRow): boolean {
   const dense = (text: string) => text.replace(/\s+/gu, "");
@@ -78,14 +82,17 @@ export function createGate(deps: {
       mailbox.confirmed(own, HOOK);
       return { is: "pass" };
     }
+    const words = [around.before, around.after].filter((part) => part !== "").join(" ");
     if (own.state !== "sending" && own.state !== "queued") {
-      return hasWords ? { is: "pass" } : refuse(agentId, "", `message ${id} was ${own.state} already`);
+      // Said not to have arrived, it is not to arrive now beside a person's words either; a quotation of less passes.
+      const isLate = NOT_ARRIVED.has(own.state) && holdsLetter(prompt, kind?.typed(letter) ?? letter);
+      if (hasWords && !isLate) return { is: "pass" };
+      return refuse(agentId, hasWords ? words : "", `message ${id} was ${own.state} already`);
     }
     // No person types where the peer socket's messages come in; words around one are the program's own.
     if (hasWords && own.channel !== "peer") {
       // The model gets neither, the person gets their words back, and the message returns to the queue.
       if (own.state === "sending") ledger.move(own, "queued", { channel: null });
-      const words = [around.before, around.after].filter((part) => part !== "").join(" ");
       return refuse(
         agentId,
         words,

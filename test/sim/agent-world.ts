@@ -74,9 +74,14 @@ export interface AgentProgram extends Program {
   isWorking(): boolean;
 }
 
-/** A letter of the simulation is a header and one line; anything beside them was typed by somebody else, but for a line end. */
+/** A letter of the simulation is a header and one line; words before the one or behind the other were typed by somebody else. */
 export function isMerged(prompt: string): boolean {
-  return (
-    prompt.includes("[signalbox msg_") && !/^\[signalbox msg_[0-9a-z]+ from [^\]]+\]\s+letter-\d+\s*$/.test(prompt)
-  );
+  const isOneLetter = /^\s*\[signalbox msg_[^\]]+\](?:(?!\[signalbox msg_)[\s\S])*letter-\d+\s*$/.test(prompt);
+  return prompt.includes("[signalbox msg_") && !isOneLetter;
+}
+
+/** Words between the two, typed where nobody counts keys. The gate lets them pass: programs break lines and fold pastes as they
+ *  like, and a letter that is refused for a difference of their making would never arrive. */
+export function hasWordsInside(prompt: string): boolean {
+  return !isMerged(prompt) && /^\s*\[signalbox msg_[^\]]+\]\s*(?!letter-)\S/.test(prompt);
 }

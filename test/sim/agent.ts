@@ -19,6 +19,7 @@ import {
   type AgentProgram,
   type AgentWorld,
   type By,
+  hasWordsInside,
   isMerged,
   MARKER,
   type ModelEntry,
@@ -195,6 +196,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
         if (by === "person") personal = true;
         return await rest();
       }
+      if (answer !== null && hasWordsInside(prompt)) sim.count("race: a person's key fell inside a letter");
       if (answer !== null && isMerged(prompt)) {
         sim.violate(
           "the gate lets no message pass that a person's words ran into",

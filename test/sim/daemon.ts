@@ -134,8 +134,11 @@ export function createDaemon(options: {
       );
       const outcome = await Promise.race([work, mine.died.then((): Outcome => ({ is: "lost" }))]);
       if (mine.isDead) return { is: "lost" };
-      if (outcome.is === "answer" && typeof outcome.result.message_id === "string")
-        sim.restsOn(`${name} is answered`, [`${outcome.result.message_id} ${outcome.result.state}`]);
+      if (outcome.is === "answer" && typeof outcome.result.message_id === "string") {
+        // A power cut puts what is being sent back into the queue: that it was accepted is all that is told by it.
+        const state = outcome.result.state === "sending" ? "queued" : outcome.result.state;
+        sim.restsOn(`${name} is answered`, [`${outcome.result.message_id} ${state}`]);
+      }
       mine.fails("power_cut_after_answer", name);
       return outcome;
     },

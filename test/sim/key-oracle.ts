@@ -64,7 +64,8 @@ export function judgeKeys(
     const knownMs = at.busyShownMs >= at.phaseSinceMs ? at.busyShownMs + FILE_READ_MS : lookedAtMs;
     judge("nothing is typed while an agent works", knownMs, "", at.turnFrom);
   }
-  if (from.is === "submit" && at.draft !== "")
+  // Blank lines are nobody's words, and no reader of a screen sees them.
+  if (from.is === "submit" && at.draft.trim() !== "")
     judge("nothing is typed behind a draft", at.draftSinceMs, at.draft.slice(0, 40), at.draftFrom);
   if (!at.isPersonal) return;
   if (from.is === "enter")

@@ -34,6 +34,8 @@ const FOUND: readonly [seed: number, what: string][] = [
   [3133, "a transcript that could not be read was taken for one that does not exist"],
   [26, "a letter that the gate refused was typed again although its agent had not heard the refusal and taken it"],
   [692, "an urgent note within a turn overtook one that the program kept in its own queue"],
+  [8998, "a file left by a power cut lent its conversation to another agent whose process had the same pid"],
+  [6698, "a stale Enter sent an expired letter to the model because a person's word stood beside it"],
 ];
 
 it("what failed once holds: every seed of the list", async () => {
