@@ -38,3 +38,13 @@ export function describeExit(exit: ExitStatus | null): string {
   if (exit.signal !== null) return `killed by ${exit.signal}`;
   return `exited with code ${exit.exitCode ?? "unknown"}`;
 }
+
+/** A reason is a sentence, not a screen. */
+const LAST_WORDS_MAX = 300;
+
+/** What the last lines of the terminal say, on one line; "" when there is nothing to read. */
+export async function lastWords(terminal: Terminal): Promise<string> {
+  const screen = await terminal.screen().catch(() => null);
+  const lines = (screen?.lines ?? []).filter((line) => line.trim() !== "");
+  return lines.slice(-3).join(" ").trim().slice(0, LAST_WORDS_MAX);
+}

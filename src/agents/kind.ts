@@ -40,6 +40,10 @@ export interface LaunchRequest {
   mcpToken: string;
   /** Our tiny program that posts its stdin to the hooks URL, for what cannot be an HTTP hook: [node, script]. */
   hookHelper: readonly [string, string];
+  /** Where the program notes down, by itself, each prompt it is about to take; see prompt-records.ts. */
+  promptRecord: string;
+  /** What a letter's header looks like, for that note: an extended regular expression without quotes and backslashes. */
+  headerPattern: string;
   /** Environment after the allowlist of CONTRACT section 1. */
   env: Readonly<Record<string, string>>;
 }
@@ -61,7 +65,8 @@ export interface DialogSeen {
 
 /** What a hook tells us, in words every kind shares. */
 export type Signal =
-  | { is: "prompt_submitted"; prompt: string }
+  /** `promptId`: the program's own name for it; null where it gives none. */
+  | { is: "prompt_submitted"; prompt: string; promptId: string | null }
   /** `continued`: the turn had been prolonged by an answer to its last end. */
   | { is: "turn_ended"; reply: string | null; backgroundTasks: number; continued?: boolean }
   | { is: "turn_failed"; error: string; reply: string | null }

@@ -29,6 +29,7 @@ export interface LaunchDeps {
   hooksUrl: () => string;
   mcpUrl: () => string;
   hookHelper: readonly [string, string];
+  headerPattern: string;
   /** A fresh bearer token for the agent's own MCP endpoint; older ones end. */
   mintToken: (row: AgentRow) => string;
 }
@@ -74,6 +75,8 @@ export async function launchAgent(
     hookSecret,
     mcpToken,
     hookHelper: deps.hookHelper,
+    promptRecord: outside.promptRecords.begin(row.agent_id, generation),
+    headerPattern: deps.headerPattern,
     env: agentEnv,
   });
   const { argv, env } = plan;

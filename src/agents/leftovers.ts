@@ -43,7 +43,12 @@ export function createLeftovers(deps: {
       return false;
     }
     if (found.is === "found") await endTerminal(found.terminal, clock);
-    registry.patchAgent(agentId, { pid: null, terminal_ref: null });
+    try {
+      registry.patchAgent(agentId, { pid: null, terminal_ref: null });
+    } catch (error) {
+      log.warn("agent.leftover_not_recorded", { agent: agentId, message: String(error) });
+      return false; // While it counts as left behind, nobody judges what it had taken.
+    }
     ended(agentId);
     return true;
   };

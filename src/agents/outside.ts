@@ -6,6 +6,7 @@ import { processBirth } from "../terminals/processes.ts";
 import type { Executables } from "./executables.ts";
 import { writeToPeerSocket } from "./peer-socket.ts";
 import { pidExists } from "./processes.ts";
+import { createPromptRecords, type PromptRecords } from "./prompt-records.ts";
 import { watchSessionFiles } from "./session-files.ts";
 import { createWorktrees, type Worktrees } from "./worktrees.ts";
 
@@ -22,11 +23,16 @@ export interface Outside {
   readTail(path: string, bytes: number): string | null;
   watchSessionFiles: typeof watchSessionFiles;
   writeToPeerSocket: typeof writeToPeerSocket;
+  promptRecords: PromptRecords;
   worktrees: Worktrees;
 }
 
-/** `env` is the daemon's own environment. */
-export function realOutside(executables: Executables, env: Readonly<Record<string, string | undefined>>): Outside {
+/** `env` is the daemon's own environment, `promptsDir` where agents' programs note their prompts down. */
+export function realOutside(
+  executables: Executables,
+  env: Readonly<Record<string, string | undefined>>,
+  promptsDir: string,
+): Outside {
   return {
     executables,
     pidExists,
@@ -42,6 +48,7 @@ export function realOutside(executables: Executables, env: Readonly<Record<strin
     readTail,
     watchSessionFiles,
     writeToPeerSocket,
+    promptRecords: createPromptRecords(promptsDir),
     worktrees: createWorktrees(env),
   };
 }

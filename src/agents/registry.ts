@@ -94,6 +94,8 @@ export interface Registry {
   /** Whether another agent than this one, a deleted one included, is or was last in the conversation. */
   isConversationOfAnother(conversation: ConversationId, id: AgentId): boolean;
   patchAgent(id: AgentId, patch: AgentPatch): void;
+  /** The process of this generation is gone; does nothing when another has been started since. */
+  processEnded(row: Pick<AgentRow, "agent_id" | "generation">): void;
   removeAgent(id: AgentId, now: number): void;
   /** Agents, deleted ones included, that nobody wants running and whose terminal was never seen to end. */
   leftovers(): AgentRow[];
@@ -189,6 +191,13 @@ export function createRegistry(db: Database): Registry {
       agentRows.forget(id);
       const assignments = columns.map((column) => `${column} = ?`).join(", ");
       db.run(`UPDATE agents SET ${assignments} WHERE agent_id = ?`, [...Object.values(patch), id]);
+    },
+    processEnded({ agent_id, generation }) {
+      agentRows.forget(agent_id);
+      db.run("UPDATE agents SET pid = NULL, terminal_ref = NULL WHERE agent_id = ? AND generation = ?", [
+        agent_id,
+        generation,
+      ]);
     },
     removeAgent(id, now) {
       agentRows.forget(id);

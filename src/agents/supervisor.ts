@@ -9,12 +9,13 @@ import type { Serial } from "../kernel/serial.ts";
 import type { BackendName, ExitStatus, Terminal, TerminalBackend } from "../terminals/terminal.ts";
 import { answerRequest } from "./answering.ts";
 import type { Decision } from "./dialogs.ts";
-import { describeExit, endTerminal, untilTranscriptKept } from "./ending.ts";
+import { describeExit, endTerminal, lastWords, untilTranscriptKept } from "./ending.ts";
 import { createFileWitnesses } from "./file-witnesses.ts";
 import type { AgentKind, AgentKindName, HookReport, TranscriptReading } from "./kind.ts";
 import { type LaunchDeps, launchAgent } from "./launching.ts";
 import { createLeftovers } from "./leftovers.ts";
 import { type AgentState, type Derived, deriveState } from "./lifecycle.ts";
+import { promptsWith } from "./prompt-records.ts";
 import type { AgentRow } from "./registry.ts";
 import { decideRestart, EXITS_KEPT } from "./restart-policy.ts";
 import { createRun, type Run, type Sighting } from "./run.ts";
@@ -24,8 +25,8 @@ import { createTranscripts } from "./transcripts.ts";
 const CANNOT_TELL_RETRY_MS = 5_000;
 /** What could not be written down is tried again after this. */
 const RECORD_AGAIN_MS = 1_000;
-/** A reason is a sentence, not a screen. */
-const LAST_WORDS_MAX = 300;
+/** By then what was on its way to agents that are deleted has its verdict. */
+const RECORDS_DROPPED_AFTER_MS = 60_000;
 
 export interface AgentView extends Derived {
   row: AgentRow;
@@ -68,6 +69,8 @@ export interface Supervisor {
   isTurnOver(agentId: AgentId): boolean;
   /** What the agent's transcript says about one message; null when there is no transcript to read. */
   transcriptAbout(agentId: AgentId, marker: string, leasedTo: ConversationId | null): TranscriptReading | null;
+  /** The program's names of the prompts with this header that this process of the agent noted down (prompt-records.ts). */
+  promptsNoted(agentId: AgentId, generation: number, header: string): readonly string[];
   transcriptText(agentId: AgentId, lines: number): string | null;
   /** Ends the session's terminal host; its agents must be stopped before. */
   closeHost(row: { session_id: SessionId; terminal: BackendName }): Promise<void>;
@@ -179,15 +182,9 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
 
   /** A program that cannot start says why on its screen; a person should not have to attach to a dead tab to read it. */
   const quoteLastWords = async (run: Run) => {
-    const screen = await run.terminal.screen().catch(() => null);
-    const words = screen?.lines
-      .filter((line) => line.trim() !== "")
-      .slice(-3)
-      .join(" ")
-      .trim()
-      .slice(0, LAST_WORDS_MAX);
+    const words = await lastWords(run.terminal);
     const row = registry.agent(run.row.agent_id);
-    if (!words || row === undefined || row.rest === "none") return;
+    if (words === "" || row === undefined || row.rest === "none") return;
     registry.patchAgent(row.agent_id, { rest_reason: `${row.rest_reason}; its last words: ${words}` });
     changed(row.agent_id);
   };
@@ -233,9 +230,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       const row = registry.agent(agentId);
       if (row === undefined || row.desired !== "running" || runs.has(agentId) || isDetached) return;
       try {
-        const kind = kindOf(row);
+        const [kind, backend] = [kindOf(row), backendOf(sessionOf(row).terminal)];
         witnesses.watch(kind);
-        const backend = backendOf(sessionOf(row).terminal);
         const terminal = await launchAgent(deps, { row, kind, backend, intended: () => changed(agentId) });
         attachRun(registry.agent(agentId) ?? row, terminal, false);
       } catch (thrown) {
@@ -254,8 +250,10 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       await untilTranscriptKept(clock, turnEndedMs.get(agentId));
       await endTerminal(run.terminal, clock);
       if (runs.get(agentId) === run) runs.delete(agentId);
-      registry.patchAgent(agentId, { pid: null, terminal_ref: null });
-      changed(agentId);
+      record(agentId, () => {
+        registry.processEnded(run.row);
+        changed(agentId);
+      });
     });
 
   const adopt = async (row: AgentRow): Promise<void> => {
@@ -378,11 +376,15 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       if (state === "working" || state === "waiting") await run.terminal.write(run.kind.keys.interrupt);
     },
     transcriptAbout: transcripts.about,
+    promptsNoted: (agentId, generation, header) => promptsWith(outside.promptRecords.read(agentId, generation), header),
     transcriptText: transcripts.render,
     async closeHost(session) {
       await deps.backends.get(session.terminal)?.closeHost(session.session_id);
     },
     async recover() {
+      clock.after(RECORDS_DROPPED_AFTER_MS, () => {
+        if (!isDetached) outside.promptRecords.keepOnly(new Set(registry.agents().map((row) => row.agent_id)));
+      });
       await leftovers.endAll();
       const wanted = registry.agents().filter((row) => row.desired === "running");
       await Promise.all(wanted.filter((row) => row.rest === "none" || row.rest === "crashed").map(readopt));

@@ -34,7 +34,7 @@ async function answerTo(house: House, post: HookPost): Promise<HookAnswer> {
     // That a turn begins is told first: the session file may say so only later, and a message delivered to an agent that
     // still counts as idle would be taken for one whose turn has ended in silence.
     await house.supervisor.hook(row.agent_id, report, post.payload, post.gone);
-    const verdict = house.courier.gate(row.agent_id, signal.prompt);
+    const verdict = house.courier.gate(row.agent_id, { text: signal.prompt, id: signal.promptId });
     if (verdict.is === "block") {
       house.log.warn("gate.blocked", { agent: row.agent_id });
       return { is: "answer", body: kind.answers.blockPrompt(verdict.reason) };
@@ -44,6 +44,10 @@ async function answerTo(house: House, post: HookPost): Promise<HookAnswer> {
   // A hook whose asker has gone on without us tells of the past: it proves nothing about a letter, and its answer carries none.
   const letter = post.gone.aborted ? null : takeTurn(house, kind, row.agent_id, signal);
   const answer = await house.supervisor.hook(row.agent_id, report, post.payload, post.gone);
+  if (letter !== null) {
+    await house.db.durable();
+    house.courier.offered(row.agent_id);
+  }
   return { is: "answer", body: letter ?? answer ?? kind.answers.pass() };
 }
 

@@ -18,6 +18,7 @@ import type { AgentId, Ids } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
 import { createSerial } from "../kernel/serial.ts";
 import { createCourier } from "../messages/courier.ts";
+import { HEADER_PATTERN } from "../messages/envelope.ts";
 import { createMailbox } from "../messages/mailbox.ts";
 import type { Database } from "../storage/database.ts";
 import type { BackendName, TerminalBackend } from "../terminals/terminal.ts";
@@ -83,6 +84,7 @@ export function compose(world: World): Composed {
     hooksUrl: world.hooksUrl,
     mcpUrl: world.mcpUrl,
     hookHelper: world.hookHelper,
+    headerPattern: HEADER_PATTERN,
     mintToken(row) {
       tokens.revokeAgent(row.agent_id);
       const { session_id: sessionId, agent_id: agentId } = row;
@@ -93,8 +95,8 @@ export function compose(world: World): Composed {
     const row = registry.agent(id);
     return row === undefined ? null : supervisor.view(row).state;
   };
-  const { line, transcriptAbout, isLeftBehind } = supervisor;
-  const lines = { line, stateOf, transcriptAbout, isLeftBehind };
+  const { line, transcriptAbout, promptsNoted, isLeftBehind } = supervisor;
+  const lines = { line, stateOf, transcriptAbout, promptsNoted, isLeftBehind };
   const courier = createCourier({ db, mailbox, lines, events, clock, log, serial });
   const house: House = {
     db,

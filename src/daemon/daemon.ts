@@ -108,6 +108,7 @@ export async function startDaemon(
       outside: realOutside(
         createExecutables({ env, node: process.execPath, ownProgram: () => programPath("scripted-agent") }),
         env,
+        join(realpathSync(stateDir.path), "prompts"),
       ),
       worktreesDir: join(realpathSync(stateDir.path), "worktrees"),
       agentEnv: config.agentEnv,

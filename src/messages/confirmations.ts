@@ -5,11 +5,12 @@ import type { Line } from "../agents/supervisor.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import type { AgentId, MessageId } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
-import { resolveLate, type Step } from "./delivery.ts";
-import { isOurs, isWhole, letterOf, markerOf } from "./envelope.ts";
-import { inTranscript, type Ledger, verdict } from "./ledger.ts";
+import { isHookChannel, resolveLate, type Step } from "./delivery.ts";
+import { isOurs, isWhole, letterOf } from "./envelope.ts";
+import { type Ledger, verdict } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
+import { arrivalIn, type Traces, tracesOf } from "./traces.ts";
 
 /** The hook follows the Enter within 14-100 ms, tens of ms more for a megabyte (measured); later than this is late. */
 const CONFIRM_MS = 2_000;
@@ -23,12 +24,16 @@ interface Wait {
   /** The count of human keys at the time of ours: the box is ours only while it stands still. -1: nothing was typed by us. */
   keysAtWrite: number;
   keysHeldUntilMs: number;
+  /** Its process was seen alive when the first deadline had passed: a transcript that does not show it by then never will. */
+  outlivedIt: boolean;
 }
 
 export interface Confirmations {
   /** The message has been handed over, or was by an earlier daemon: its confirmation is waited for from now on. `viewerInputs`
    *  is the count of human keys at the look before ours were typed. */
   expect(message: MessageRow, viewerInputs?: number): void;
+  /** What carries the message leaves only now: its time begins anew. */
+  left(message: MessageRow): void;
   isExpected(message: MessageRow): boolean;
   /** The terminal holds the keys until the program reads again: typed once more, they would arrive twice. */
   keysAreHeld(message: MessageRow): void;
@@ -58,7 +63,13 @@ export function createConfirmations(deps: {
 
   const expect = (message: Pick<MessageRow, "message_id">, viewerInputs?: number) => {
     const id = message.message_id;
-    const wait = waits.get(id) ?? { timer: null, sinceMs: clock.monotonicMs(), keysAtWrite: -1, keysHeldUntilMs: 0 };
+    const wait = waits.get(id) ?? {
+      timer: null,
+      sinceMs: clock.monotonicMs(),
+      keysAtWrite: -1,
+      keysHeldUntilMs: 0,
+      outlivedIt: false,
+    };
     if (viewerInputs !== undefined) wait.keysAtWrite = viewerInputs;
     wait.timer?.cancel();
     wait.timer = clock.after(CONFIRM_MS, () => {
@@ -82,11 +93,13 @@ export function createConfirmations(deps: {
     const line = lines.line(agentId);
     const isSameProcess = line !== null && line.generation === row.generation;
     if (isSameProcess && sighting !== null) recogniseBox(row, line, sighting);
-    const transcript = lines.transcriptAbout(agentId, markerOf(id), row.conversation_id);
+    if (wait !== undefined && isSameProcess) wait.outlivedIt = true;
+    const traces = tracesOf(lines, row);
     const step = resolveLate({
       attempts: row.attempts,
       waitedMs: clock.monotonicMs() - (wait?.sinceMs ?? clock.monotonicMs()),
-      transcript,
+      ...traces,
+      mayBeUnseen: isHookChannel(row.channel) && wait?.outlivedIt !== true,
       // Another process runs now: what was typed went down with the one before, and its box says nothing.
       line: isSameProcess
         ? {
@@ -103,7 +116,7 @@ export function createConfirmations(deps: {
     const areKeysHeld = isSameProcess && (wait?.keysHeldUntilMs ?? 0) > clock.monotonicMs();
     const next: Step = areKeysHeld && step.do !== "confirm" ? { do: "wait" } : step;
     log.info("message.late", { message: id, step: next.do });
-    await carryOut(row, next, line);
+    await carryOut(row, next, { line, traces });
   };
 
   /** Where the letter stands whole, the box is ours whatever was pressed meanwhile: a person's keys went to a dialog, or the
@@ -113,11 +126,15 @@ export function createConfirmations(deps: {
     if (wait !== undefined && isWhole(reading.draft, line.kind.typed(letterOf(row)))) wait.keysAtWrite = viewerInputs;
   };
 
-  const carryOut = async (row: MessageRow, step: Step, line: Line | null): Promise<void> => {
+  const carryOut = async (
+    row: MessageRow,
+    step: Step,
+    { line, traces }: { line: Line | null; traces: Traces },
+  ): Promise<void> => {
     const now = clock.now();
     switch (step.do) {
       case "confirm":
-        ledger.move(row, "delivered", inTranscript(now));
+        ledger.move(row, "delivered", arrivalIn(traces, now) ?? {});
         return deps.arrived(row.agent_id);
       case "wait":
         return expect(row);
@@ -147,6 +164,11 @@ export function createConfirmations(deps: {
 
   return {
     expect,
+    left(message) {
+      const wait = waits.get(message.message_id);
+      if (wait !== undefined) Object.assign(wait, { sinceMs: clock.monotonicMs(), outlivedIt: false });
+      expect(message);
+    },
     isExpected: (message) => waits.has(message.message_id),
     keysAreHeld(message) {
       const wait = waits.get(message.message_id);

@@ -11,12 +11,14 @@ import type { Log } from "../kernel/log.ts";
 import type { Serial } from "../kernel/serial.ts";
 import type { Database } from "../storage/database.ts";
 import { createConfirmations } from "./confirmations.ts";
+import { type HookChannel, isHookChannel } from "./delivery.ts";
 import { letterOf, markerOf } from "./envelope.ts";
-import { createGate, type GateAnswer } from "./gate.ts";
-import { createLedger, inTranscript, verdict } from "./ledger.ts";
+import { createGate, type GateAnswer, type Prompt } from "./gate.ts";
+import { createLedger, verdict } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
 import { createPromptBox } from "./prompt-box.ts";
+import { arrivalIn, tracesOf } from "./traces.ts";
 import { createTurns } from "./turns.ts";
 
 /** A delivery that broke off (a terminal that cannot be asked, a full disk) is tried again after this. */
@@ -24,20 +26,21 @@ const TRY_AGAIN_MS = 1_000;
 /** A look at the screen that is older than this, because the disk took its time, is taken again before anything is typed. A sync
  *  takes some ms; a person needs as long for one key. */
 const LOOK_HOLDS_MS = 50;
+/** The transcript tells of a prompt within 120 ms (measured). */
+const TRANSCRIPT_BEHIND_MS = 150;
 /** Expiry is in wall time, so look again within the hour even when the clock was set back. */
 const EXPIRY_LOOK_MAX_MS = 3_600_000;
-
-/** Channels that are answers to the agent's own hooks. */
-export type HookChannel = "turn_end" | "mid_turn";
 
 export interface Courier {
   /** Looks at the agent's queue; cheap when there is nothing to do. */
   ring(agentId: AgentId): void;
   /** The prompt an agent is about to take. Moves the message it carries to `delivered`, once; says whether it may pass. */
-  gate(agentId: AgentId, prompt: string): GateAnswer;
+  gate(agentId: AgentId, prompt: Prompt): GateAnswer;
   /** A letter for a turn that has just ended or for one that runs (urgent ones only), leased to that channel; null when there
    *  is none for it. The caller puts it into the hook's answer at once. */
   offer(agentId: AgentId, channel: HookChannel): string | null;
+  /** The answer that carries what was offered leaves now, a moment later than it was offered: the disk took its time. */
+  offered(agentId: AgentId): void;
   /** The agent's turn goes on after an answer that may have carried a letter: looks whether it has arrived. */
   heard(agentId: AgentId, channel: HookChannel): void;
   /** The running turn ended by itself with this last text. */
@@ -151,12 +154,14 @@ export function createCourier(deps: {
   };
 
   /** A message that came back from an attempt may have gone in all the same: an agent that does not hear the gate's refusal
-   *  goes on with the prompt. Its transcript, settled since the agent is idle again, is asked before it is typed once more. */
+   *  goes on with the prompt. Its transcript, settled since the agent is idle again, and what it noted down are asked before it
+   *  is typed once more. */
   const didReturn = (message: MessageRow): boolean => {
-    const transcript = lines.transcriptAbout(message.agent_id, markerOf(message.message_id), message.conversation_id);
-    if (transcript === null) clock.after(TRY_AGAIN_MS, () => ring(message.agent_id));
-    else if (transcript.hasMarker) ledger.move(message, "delivered", inTranscript(clock.now()));
-    return transcript?.hasMarker === false;
+    const traces = tracesOf(lines, message);
+    const arrival = arrivalIn(traces, clock.now());
+    if (arrival !== null) ledger.move(message, "delivered", arrival);
+    else if (traces.transcript === null) clock.after(TRY_AGAIN_MS, () => ring(message.agent_id));
+    return arrival === null && traces.transcript !== null;
   };
 
   /** A peer's message needs no clear prompt: the program itself takes it between two model calls. */
@@ -165,7 +170,7 @@ export function createCourier(deps: {
     const line = lines.line(agentId);
     const message = mailbox.next(agentId);
     if (isDetached || line === null || message === undefined || mailbox.inState(agentId, "sending").length > 0) return;
-    if (line.peer === null || !goesByPeer(line, message)) return;
+    if (line.peer === null || !goesByPeer(line, message) || wouldOvertake(agentId)) return;
     const { generation, conversationId: conversation_id } = line;
     const lease = { sent_at: clock.now(), attempts: message.attempts + 1, generation, conversation_id };
     if (!ledger.move(message, "sending", { ...lease, channel: "peer" })) return;
@@ -177,6 +182,15 @@ export function createCourier(deps: {
       // Perhaps written in part; the transcript decides when the deadline has passed, and then it is typed.
       log.info("courier.peer_refused", { message: message.message_id, error: String(error) });
     }
+  };
+
+  /** What was typed while the program had a turn of its own waits in a queue that a peer's message does not see. When its turn comes,
+   *  that rings; when nothing is to be seen of it yet, the transcript is a moment behind. */
+  const wouldOvertake = (agentId: AgentId): boolean => {
+    const typed = mailbox.inState(agentId, "delivered").filter((row) => row.channel === "prompt");
+    const ahead = typed.map(turns.standing).filter((standing) => standing !== "begun");
+    if (ahead.includes("unseen")) clock.after(TRANSCRIPT_BEHIND_MS, () => ring(agentId));
+    return ahead.length > 0;
   };
 
   const type = async (line: Line, message: MessageRow, viewerInputs: number): Promise<void> => {
@@ -263,12 +277,17 @@ export function createCourier(deps: {
       if (!suits(message, channel)) return null;
       // What the program still keeps in its own queue came first and goes first.
       const delivered = mailbox.inState(agentId, "delivered");
-      if (channel === "turn_end" ? delivered.length > 0 : !delivered.every(turns.hasBegun)) return null;
+      if (channel === "turn_end" ? delivered.length > 0 : delivered.some((row) => turns.standing(row) !== "begun"))
+        return null;
       const { generation, conversationId: conversation_id } = line;
       const lease = { sent_at: clock.now(), channel, attempts: message.attempts + 1, generation, conversation_id };
       if (!ledger.move(message, "sending", lease)) return null;
       confirmations.expect(message);
       return letterOf(message);
+    },
+    offered(agentId) {
+      const sending = mailbox.inState(agentId, "sending")[0];
+      if (sending !== undefined && isHookChannel(sending.channel)) confirmations.left(sending);
     },
     heard(agentId, channel) {
       const sending = mailbox.inState(agentId, "sending")[0];
@@ -276,7 +295,7 @@ export function createCourier(deps: {
       // That the turn goes on does not say that our answer was heard: the transcript does, a moment later than the hook.
       const transcript = lines.transcriptAbout(agentId, markerOf(sending.message_id), sending.conversation_id);
       if (transcript?.hasMarker !== true) return;
-      ledger.move(sending, "delivered", inTranscript(clock.now()));
+      ledger.move(sending, "delivered", { delivered_at: clock.now(), evidence: "transcript" });
     },
     turnEnded: (agentId, reply) => turns.finish(agentId, { reply, failure: null }),
     turnFailed: (agentId, message) => turns.finish(agentId, { reply: null, failure: { code: "api_error", message } }),

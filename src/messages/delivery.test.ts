@@ -40,6 +40,8 @@ const sighting = fc.record({
   attempts: fc.integer({ min: 1, max: 9 }),
   waitedMs: fc.integer({ min: 0, max: 20_000 }),
   transcript: fc.option(fc.record({ hasMarker: fc.boolean() }), { nil: null }),
+  wasNoted: fc.boolean(),
+  mayBeUnseen: fc.boolean(),
   line: fc.option(
     fc.record({
       state: fc.constantFrom("ready" as const, "busy" as const),
@@ -60,6 +62,16 @@ describe("a confirmation that is late", () => {
     );
   });
 
+  it("never sends back what a process that is gone had noted, or may have taken unseen", () => {
+    fc.assert(
+      fc.property(sighting, (seen) => {
+        const step = resolveLate({ ...seen, line: null });
+        if (seen.wasNoted) expect(step.do).toBe("confirm");
+        else if (seen.mayBeUnseen && seen.transcript?.hasMarker !== true) expect(step.do).toBe("unknown");
+      }),
+    );
+  });
+
   it("presses Enter only on an idle prompt whose box nobody but us has touched", () => {
     fc.assert(
       fc.property(sighting, (seen) => {
@@ -73,6 +85,8 @@ describe("a confirmation that is late", () => {
     const seen = {
       waitedMs: 10_000,
       transcript: { hasMarker: false },
+      wasNoted: false,
+      mayBeUnseen: false,
       line: { state: "ready", promptBox: "empty", keysByPerson: false },
     } as const;
     expect(resolveLate({ ...seen, attempts: ATTEMPTS_MAX - 1 }).do).toBe("return");

@@ -31,6 +31,14 @@ export const MESSAGE_MOVES: Record<MessageState, readonly MessageState[]> = {
   unknown: [],
 };
 
+/** Channels that are answers to the agent's own hooks. */
+const HOOK_CHANNELS = ["turn_end", "mid_turn"] as const;
+export type HookChannel = (typeof HOOK_CHANNELS)[number];
+
+export function isHookChannel(channel: string | null): channel is HookChannel {
+  return HOOK_CHANNELS.some((one) => one === channel);
+}
+
 /** True when no move leads out of the state: the message has its verdict. */
 export function isEnd(state: MessageState): boolean {
   return MESSAGE_MOVES[state].length === 0;
@@ -52,7 +60,11 @@ export interface Sighting {
   waitedMs: number;
   /** What the transcript says; null when it cannot be read although one should exist. */
   transcript: { hasMarker: boolean } | null;
-  /** The agent now; null when no process runs. */
+  /** The process is gone and noted down, before it took it, a prompt with it. */
+  wasNoted: boolean;
+  /** The process went so soon after it was handed over, in a way that nothing notes down, that the transcript need not show it. */
+  mayBeUnseen: boolean;
+  /** The agent now; null when the process is gone. */
   line: { state: "ready" | "busy"; promptBox: "empty" | "draft" | "absent"; keysByPerson: boolean } | null;
 }
 
@@ -74,10 +86,14 @@ const RETURN_AFTER_MS = 8_000;
 /** Decides about a leased message whose confirmation is late. Retyping could submit twice, so the transcript is asked
  *  first and the box second; only an idle prompt with an empty box and a clean transcript lets a message go back. */
 export function resolveLate(seen: Sighting): Step {
-  if (seen.transcript?.hasMarker) return { do: "confirm" };
+  if (seen.transcript?.hasMarker || seen.wasNoted) return { do: "confirm" };
   if (seen.line === null) {
-    return seen.transcript === null
-      ? { do: "unknown", reason: "the agent died and its transcript cannot be read" }
+    if (seen.transcript === null) return { do: "unknown", reason: "the agent died and its transcript cannot be read" };
+    return seen.mayBeUnseen
+      ? {
+          do: "unknown",
+          reason: "the agent died in the moment it was handed over, before its transcript could show it",
+        }
       : { do: "return", reason: "the agent died before taking it" };
   }
   if (seen.line.state === "busy" || seen.line.promptBox === "absent") return { do: "wait" };

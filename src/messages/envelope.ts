@@ -55,6 +55,9 @@ export function markerOf(messageId: MessageId): string {
   return `[signalbox ${messageId} from `;
 }
 
+/** Every header's identifying part, as an extended regular expression that neither a shell nor `grep` reads differently. */
+export const HEADER_PATTERN = "[[]signalbox msg_[0-9a-z]+ from ";
+
 /** The message a submitted prompt carries, or null for a person's own words. */
 export function messageIdIn(prompt: string): MessageId | null {
   const match = /(?<!\\)\[signalbox (msg_[0-9a-z]+) from /.exec(prompt);

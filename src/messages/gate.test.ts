@@ -8,13 +8,13 @@ import { migrate } from "../storage/migrate.ts";
 import { migrations } from "../storage/migrations/index.ts";
 import type { MessageState } from "./delivery.ts";
 import { letterOf } from "./envelope.ts";
-import { createGate, type Gate } from "./gate.ts";
+import { createGate, type GateAnswer } from "./gate.ts";
 import { createLedger } from "./ledger.ts";
 import { createMailbox, type Mailbox, type MessageRow } from "./mailbox.ts";
 
 const agent = "agt_1" as AgentId;
 let mailbox: Mailbox;
-let gate: Gate;
+let gate: (agentId: AgentId, prompt: string, promptId?: string) => GateAnswer;
 let owed: string[];
 let put: (id: string, state: MessageState, body?: string) => MessageRow;
 
@@ -25,10 +25,16 @@ beforeEach(() => {
   mailbox = createMailbox(db);
   owed = [];
   const ledger = createLedger({ mailbox, events: { ring() {}, on: () => () => {} }, log: silentLog });
-  gate = createGate({
+  const ask = createGate({
     mailbox,
     ledger,
-    lines: { line: () => null, stateOf: () => "working", transcriptAbout: () => null, isLeftBehind: () => false },
+    lines: {
+      line: () => null,
+      stateOf: () => "working",
+      transcriptAbout: () => null,
+      promptsNoted: () => [],
+      isLeftBehind: () => false,
+    },
     box: {
       owe: (_agent, words) => void owed.push(words),
       isRedrawing: () => false,
@@ -39,6 +45,7 @@ beforeEach(() => {
     },
     clock: { now: () => 1, monotonicMs: () => 1, after: () => ({ cancel() {} }) },
   });
+  gate = (agentId, text, id = null as unknown as string) => ask(agentId, { text, id });
   put = (id, state, body = `body of ${id}`) => {
     const common = {
       sender: "local",
@@ -94,6 +101,36 @@ describe("the gate", () => {
     expect(gate(agent, `${letterOf(row)} and my own words`)).toMatchObject({ is: "block" });
     expect(owed).toEqual(["and my own words"]);
     expect(gate(agent, "what was [signalbox msg_a from operator] about?")).toEqual({ is: "pass" });
+  });
+
+  it("remembers by name which prompts it kept from the model, and with which letters", () => {
+    const first = put("msg_a", "sending");
+    const second = put("msg_b", "queued");
+    expect(gate(agent, `${letterOf(first)}${letterOf(second)}`, "p1")).toMatchObject({ is: "block" });
+    expect(gate(agent, `a draft ${letterOf(first)}`, "p2")).toMatchObject({ is: "block" });
+    expect(gate(agent, letterOf(first), "p3")).toEqual({ is: "pass" });
+    expect([first, second].map(({ message_id }) => mailbox.get(message_id)?.refused_prompts)).toEqual([
+      " p1 p2",
+      " p1",
+    ]);
+  });
+
+  it("keeps a letter that once came back into the box from the model when a person submits what was left of it there", () => {
+    const row = put("msg_a", "sending");
+    expect(gate(agent, `half a draft ${letterOf(row)}`, "p1")).toMatchObject({ is: "block" });
+    expect(gate(agent, letterOf(row), "p2")).toEqual({ is: "pass" });
+    expect(gate(agent, `half a draft ${letterOf(row)}`, "p3")).toMatchObject({ is: "block" });
+    expect(owed).toEqual(["half a draft", "half a draft"]);
+    expect(gate(agent, "what was [signalbox msg_a from operator] about?", "p4")).toEqual({ is: "pass" });
+  });
+
+  it("keeps a letter whose header a person's key broke from the model, in our paste and in our wiping of the box", () => {
+    const row = put("msg_abc", "sending");
+    const broken = letterOf(row).replace("msg_abc", "msg_a\nbc");
+    expect(gate(agent, broken)).toMatchObject({ is: "block" });
+    expect(stateOf(row)).toBe("queued");
+    expect(gate(agent, broken)).toMatchObject({ is: "block" });
+    expect(gate(agent, letterOf(row))).toEqual({ is: "pass" });
   });
 
   it("blocks a bare letter that was never sent to this agent", () => {

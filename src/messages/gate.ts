@@ -14,9 +14,21 @@ const HOOK = "UserPromptSubmit hook";
 
 export type GateAnswer = { is: "pass" } | { is: "block"; reason: string };
 
-export type Gate = (agentId: AgentId, prompt: string) => GateAnswer;
+export interface Prompt {
+  text: string;
+  /** The program's own name for it; null where it gives none. */
+  id: string | null;
+}
 
-/** Verdicts that say that the model never had it. */
+export type Gate = (agentId: AgentId, prompt: Prompt) => GateAnswer;
+
+/** `words` are a person's: the model gets neither them nor the letters, and the person gets them back. */
+type Verdict = { is: "pass" } | { is: "refuse"; of: readonly MessageRow[]; words: string; reason: string };
+
+/** How a prompt is remembered that its program gives no name. */
+const UNNAMED = "-";
+
+/** Message states that say that the model never had it. */
 const NOT_ARRIVED: ReadonlySet<MessageState> = new Set<MessageState>(["failed", "expired", "cancelled"]);
 
 function hasBrokenHeader(prompt: string, row: MessageRow): boolean {
@@ -32,40 +44,48 @@ export function createGate(deps: {
   clock: Clock;
 }): Gate {
   const { mailbox, ledger, lines, box, clock } = deps;
-  /** Keeps a prompt from the model that should not have come about. The program puts it back into its box, where nothing may be
-   *  typed before it has been taken out again; `words` are a person's and stay. */
-  const refuse = (agentId: AgentId, words: string, reason: string): GateAnswer => {
-    box.owe(agentId, words);
-    return { is: "block", reason };
+
+  const lettersIn = (agentId: AgentId, prompt: string): MessageRow[] =>
+    messageIdsIn(prompt)
+      .map((each) => mailbox.get(each))
+      .filter((row) => row !== undefined)
+      .filter((row) => row.agent_id === agentId);
+
+  const giveBack = (row: MessageRow) => {
+    if (row.state === "sending") ledger.move(row, "queued", { channel: null });
   };
 
   /** A letter that was thought lost came in after all while the next was typed: both are in one prompt. */
-  const partLetters = (agentId: AgentId, prompt: string, letters: readonly MessageRow[]): GateAnswer => {
+  const partLetters = (agentId: AgentId, prompt: string, letters: readonly MessageRow[]): Verdict => {
     const kind = lines.line(agentId)?.kind;
     let words = prompt;
     for (const row of letters) {
       const letter = letterOf(row);
       const around = wordsAround(words, kind?.typed(letter) ?? letter, row.message_id);
       words = [around.before, around.after].filter((part) => part !== "").join(" ");
-      if (row.state === "sending") ledger.move(row, "queued", { channel: null });
+      giveBack(row);
     }
-    return refuse(agentId, words, "two messages ran together; each is sent again on its own");
+    return { is: "refuse", of: letters, words, reason: "two messages ran together; each is sent again on its own" };
   };
 
-  return (agentId, prompt) => {
-    const letters = messageIdsIn(prompt)
-      .map((each) => mailbox.get(each))
-      .filter((row) => row !== undefined)
-      .filter((row) => row.agent_id === agentId);
+  /** A key of a person came in the middle of our own, of those that type a letter or of those that take one out of the box again:
+   *  its header cannot be read any more, by nobody. */
+  const withBrokenHeader = (agentId: AgentId, prompt: string): MessageRow | undefined => {
+    const next = mailbox.next(agentId);
+    const mayStandInBox = next === undefined || next.refused_prompts === "" ? [] : [next];
+    return [...mailbox.inState(agentId, "sending"), ...mayStandInBox].find((row) => hasBrokenHeader(prompt, row));
+  };
+
+  const judge = (agentId: AgentId, prompt: string): Verdict => {
+    const letters = lettersIn(agentId, prompt);
     const isAnyOpen = letters.some((row) => row.state === "sending" || row.state === "queued");
     if (letters.length > 1 && isAnyOpen) return partLetters(agentId, prompt, letters);
     const id = messageIdIn(prompt);
     if (id === null) {
-      // A key of a person came in the middle of the letter's own: its header cannot be read any more, by nobody.
-      const broken = mailbox.inState(agentId, "sending").find((row) => hasBrokenHeader(prompt, row));
+      const broken = withBrokenHeader(agentId, prompt);
       if (broken === undefined) return { is: "pass" };
-      ledger.move(broken, "queued", { channel: null });
-      return refuse(agentId, "", "a key ran into this message; it is sent again");
+      giveBack(broken);
+      return { is: "refuse", of: [broken], words: "", reason: "a key ran into this message; it is sent again" };
     }
     const row = mailbox.get(id);
     const own = row?.agent_id === agentId ? row : undefined;
@@ -75,7 +95,8 @@ export function createGate(deps: {
     // A person quoting a header speaks for themselves; a bare letter that we did not send now is a forgery or a repeat.
     const hasWords = around.before !== "" || (own !== undefined && around.after !== "");
     if (own === undefined) {
-      return hasWords ? { is: "pass" } : refuse(agentId, "", "signalbox sent this agent no such message");
+      if (hasWords) return { is: "pass" };
+      return { is: "refuse", of: [], words: "", reason: "signalbox sent this agent no such message" };
     }
     // What waits in the program's own queue is in its transcript already, and comes by here when the model is to have it.
     if (own.state === "delivered" && own.channel === "peer" && own.evidence !== HOOK) {
@@ -84,23 +105,34 @@ export function createGate(deps: {
     }
     const words = [around.before, around.after].filter((part) => part !== "").join(" ");
     if (own.state !== "sending" && own.state !== "queued") {
-      // Said not to have arrived, it is not to arrive now beside a person's words either; a quotation of less passes.
-      const isLate = NOT_ARRIVED.has(own.state) && holdsLetter(prompt, kind?.typed(letter) ?? letter);
-      if (hasWords && !isLate) return { is: "pass" };
-      return refuse(agentId, hasWords ? words : "", `message ${id} was ${own.state} already`);
+      // Said not to have arrived, it is not to arrive now beside a person's words either; and one that was put back into the box
+      // once may have stood there ever since, if the daemon that was to clean it died. A quotation of less passes.
+      const isLeftover = NOT_ARRIVED.has(own.state) || own.refused_prompts !== "";
+      if (hasWords && !(isLeftover && holdsLetter(prompt, kind?.typed(letter) ?? letter))) return { is: "pass" };
+      return { is: "refuse", of: [own], words, reason: `message ${id} was ${own.state} already` };
     }
     // No person types where the peer socket's messages come in; words around one are the program's own.
     if (hasWords && own.channel !== "peer") {
-      // The model gets neither, the person gets their words back, and the message returns to the queue.
-      if (own.state === "sending") ledger.move(own, "queued", { channel: null });
-      return refuse(
-        agentId,
+      giveBack(own);
+      return {
+        is: "refuse",
+        of: [own],
         words,
-        "a person's draft ran into this message; the draft is put back and the message sent again",
-      );
+        reason: "a person's draft ran into this message; the draft is put back and the message sent again",
+      };
     }
     const channel = own.state === "sending" ? own.channel : "prompt";
     const isFirst = ledger.move(own, "delivered", { delivered_at: clock.now(), channel, evidence: HOOK });
-    return isFirst ? { is: "pass" } : refuse(agentId, "", `message ${id} was taken already`);
+    if (isFirst) return { is: "pass" };
+    return { is: "refuse", of: [own], words: "", reason: `message ${id} was taken already` };
+  };
+
+  return (agentId, { text, id }) => {
+    const verdict = judge(agentId, text);
+    if (verdict.is === "pass") return verdict;
+    for (const row of verdict.of) mailbox.refused(row, id ?? UNNAMED);
+    // The program puts it back into its box, where nothing may be typed before it has been taken out again.
+    box.owe(agentId, verdict.words);
+    return { is: "block", reason: verdict.reason };
   };
 }

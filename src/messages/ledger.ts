@@ -28,11 +28,6 @@ export function createLedger(deps: { mailbox: Mailbox; events: Events; log: Log 
   };
 }
 
-/** What a row learns when its letter was found in the agent's transcript. */
-export function inTranscript(now: number): MessagePatch {
-  return { delivered_at: now, evidence: "transcript" };
-}
-
 /** What a row learns when it ends without having arrived. */
 export function verdict(now: number, code: string, reason: string): MessagePatch {
   return { ended_at: now, failure_code: code, failure_message: reason };

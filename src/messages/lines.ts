@@ -1,4 +1,4 @@
-// What this room needs of the agents, as a port of five questions.
+// What this room needs of the agents, as a port of six questions.
 
 import type { TranscriptReading } from "../agents/kind.ts";
 import type { AgentState } from "../agents/lifecycle.ts";
@@ -14,4 +14,7 @@ export interface Lines {
   isLeftBehind(agentId: AgentId): boolean;
   /** null: there is no transcript that could be read. */
   transcriptAbout(agentId: AgentId, marker: string, leasedTo: ConversationId | null): TranscriptReading | null;
+  /** The program's own names of the prompts with this header that one process of the agent was about to take, as it noted them
+   *  down; empty where it does not. */
+  promptsNoted(agentId: AgentId, generation: number, header: string): readonly string[];
 }

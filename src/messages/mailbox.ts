@@ -35,6 +35,8 @@ export interface MessageRow {
   generation: number | null;
   /** The conversation that process was in. */
   conversation_id: ConversationId | null;
+  /** The program's names of the prompts with it that the gate refused, one blank between two. */
+  refused_prompts: string;
   reply: string | null;
   failure_code: string | null;
   failure_message: string | null;
@@ -102,6 +104,8 @@ export interface Mailbox {
   move(row: MessageRow, to: MessageState, patch: MessagePatch): boolean;
   /** A delivered message has another witness. */
   confirmed(row: MessageRow, evidence: string): void;
+  /** The gate keeps a prompt with this message from the model. */
+  refused(row: MessageRow, promptId: string): void;
   /** One more try of a message that stays where it is. */
   tried(row: MessageRow): void;
   expired(now: number): MessageRow[];
@@ -205,6 +209,13 @@ export function createMailbox(db: Database): Mailbox {
     confirmed(row, evidence) {
       changes(row);
       db.run("UPDATE messages SET evidence = ? WHERE message_id = ?", [evidence, row.message_id]);
+    },
+    refused(row, promptId) {
+      changes(row);
+      db.run("UPDATE messages SET refused_prompts = refused_prompts || ' ' || ? WHERE message_id = ?", [
+        promptId,
+        row.message_id,
+      ]);
     },
     tried(row) {
       changes(row);

@@ -30,9 +30,8 @@ export interface Turns {
   watch(agentId: AgentId): void;
   /** Judges at once a turn that went idle in silence, because the next one is about to be confused with it. */
   endGrace(agentId: AgentId): void;
-  /** True when the transcript shows the turn that took this delivered message, rather than the message in the program's own
-   *  queue or nothing yet. */
-  hasBegun(row: MessageRow): boolean;
+  /** What the transcript shows of this delivered message: its turn, the message in the program's own queue, or nothing (yet). */
+  standing(row: MessageRow): "begun" | "queued" | "unseen";
   /** The agent is about to take a prompt, a person's or ours. */
   prompted(agentId: AgentId): void;
   /** The running turn has ended: everything delivered is done. */
@@ -121,9 +120,10 @@ export function createTurns(deps: {
       };
       graces.set(agentId, clock.after(TURN_GRACE_MS, judge));
     },
-    hasBegun(row) {
+    standing(row) {
       const transcript = transcriptOf(row);
-      return transcript?.hasMarker === true && !transcript.isQueued;
+      if (transcript?.hasMarker !== true) return "unseen";
+      return transcript.isQueued ? "queued" : "begun";
     },
     prompted: (agentId) => void prompts.set(agentId, (prompts.get(agentId) ?? 0) + 1),
     finish(agentId, how) {

@@ -9,8 +9,10 @@ import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { LaunchRequest, RegistryEntry, Signal } from "../../src/agents/kind.ts";
 import { claudeCode } from "../../src/agents/kinds/claude-code/index.ts";
+import { promptsWith } from "../../src/agents/prompt-records.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
-import { createIds } from "../../src/kernel/ids.ts";
+import { createIds, type MessageId } from "../../src/kernel/ids.ts";
+import { HEADER_PATTERN, markerOf } from "../../src/messages/envelope.ts";
 import type { Screen } from "../../src/terminals/terminal.ts";
 import { type AgentTerminal, openAgentTerminal } from "../support/agent-terminal.ts";
 import {
@@ -21,7 +23,7 @@ import {
   OLDEST_CLAUDE_VERSION,
   skipsRealClaude,
 } from "../support/real-claude.ts";
-import { type ScriptedModel, startScriptedModel, useTool } from "../support/scripted-model/index.ts";
+import { type ScriptedModel, say, startScriptedModel, useTool } from "../support/scripted-model/index.ts";
 
 const SECRETS = { hookSecret: "hook-s3cret-0123456789", mcpToken: "mcp-s3cret-0123456789" };
 const HELPER = join(import.meta.dirname, "../../src/agents/kinds/claude-code/hook-helper.ts");
@@ -120,6 +122,8 @@ describe.skipIf(skipsRealClaude()).each([OLDEST_CLAUDE_VERSION, CLAUDE_VERSION])
       mcpUrl: `${ears.url}/mcp`,
       ...SECRETS,
       hookHelper: [process.execPath, HELPER],
+      promptRecord: join(home.home, "prompts"),
+      headerPattern: HEADER_PATTERN,
       env: home.env,
       ...change,
     };
@@ -197,7 +201,7 @@ describe.skipIf(skipsRealClaude()).each([OLDEST_CLAUDE_VERSION, CLAUDE_VERSION])
     await expect.poll(() => ears.is("turn_ended").length, { ...SOON, message: "the Stop hook" }).toBe(1);
 
     expect(ears.is("prompt_submitted")).toEqual([
-      { is: "prompt_submitted", prompt: expect.stringContaining("MARKER-1") },
+      { is: "prompt_submitted", prompt: expect.stringContaining("MARKER-1"), promptId: expect.any(String) },
     ]);
     expect(ears.is("turn_ended")[0]?.reply).toContain("hello MARKER-1");
     expect(model.deliveries("MARKER-1")).toHaveLength(1);
@@ -208,6 +212,26 @@ describe.skipIf(skipsRealClaude()).each([OLDEST_CLAUDE_VERSION, CLAUDE_VERSION])
       .poll(() => String(transcript().reply), { ...SOON, message: "the transcript" })
       .toContain("hello MARKER-1");
     expect(registryEntry()?.conversationId).toBe(request.conversationId);
+  });
+
+  it("has noted a prompt by itself when the model is asked, under the name that its hook gives it", async () => {
+    const request = start();
+    await ready();
+    const header = markerOf("msg_1" as MessageId);
+    let noted: string[] = [];
+    model.script({
+      reply() {
+        noted = promptsWith(readFileSync(request.promptRecord, "utf8"), header);
+        return say("ok");
+      },
+    });
+    await submit(`${header}test]\nsecret words with \\${markerOf("msg_2" as MessageId)}test] in them`);
+    await expect.poll(() => ears.is("turn_ended").length, { ...SOON, message: "the Stop hook" }).toBe(1);
+
+    expect(noted).toEqual(ears.is("prompt_submitted").map(({ promptId }) => promptId));
+    expect(promptsWith(readFileSync(request.promptRecord, "utf8"), markerOf("msg_2" as MessageId))).toEqual([]);
+    expect(readFileSync(request.promptRecord, "utf8")).not.toContain("secret");
+    expect(JSON.stringify(model.requests.map(({ body }) => body))).not.toContain("prompt_id");
   });
 
   it("fills our secrets in from its environment and shows them in no process list", async () => {

@@ -299,6 +299,28 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     expect([doomed, ...queued].map(({ message_id }) => product.turns(message_id))).toEqual([1, 1, 1]);
   });
 
+  it("a prompt taken while no daemon lived, by an agent killed before it wrote that down, is not sent a second time", async () => {
+    const agent = await oneAgent();
+    const never = gate();
+    answerTurnOf("once only", say(["begun", never.opened]));
+    await end(await send(agent, "an earlier turn, so that there is a conversation to resume"));
+    await product.call("wait_for_agent", { agent_id: agent.agent_id, until: "ready", wait_s: 30 });
+    const { pid } = await product.agent(agent.agent_id);
+    // A program that stands still has the keys in its terminal, and asks its hooks when nobody is there to answer.
+    process.kill(pid, "SIGSTOP");
+    const message = await send(agent, "once only");
+    await until("it is typed", async () => (await receipt(message)).state === "sending");
+    await killDaemon();
+    process.kill(pid, "SIGCONT");
+    await product.model.waitForRequest(({ newUserText }) => newUserText.includes(message.message_id));
+    await product.kill(pid);
+    expect(await end(message)).toMatchObject({ state: "processed", reply: null, failure: { code: "agent_crashed" } });
+    await product.call("wait_for_agent", { agent_id: agent.agent_id, until: "ready", wait_s: 30 });
+    const next = await end(await send(agent, "and on it goes"));
+    expect(next).toMatchObject({ state: "processed", failure: null });
+    expect(product.turns(message.message_id)).toBe(1);
+  });
+
   it("a daemon killed while agents work finds the same processes again; nothing is lost, nothing comes twice", async () => {
     const agents = await someAgents(2);
     const works = agents.map(({ name }) => ({ words: `long work of ${name}`, go: gate() }));

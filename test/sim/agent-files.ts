@@ -1,5 +1,6 @@
-// The two files a simulated agent writes about itself: its session file and its transcript, each a moment behind what it tells
-// of. A kill -9 leaves the session file as it was and takes with it what the transcript had not been given yet.
+// The files a simulated agent writes about itself: its session file and its transcript, each a moment behind what it tells of,
+// and the record of its prompts. A kill -9 leaves the session file as it was and takes with it what the transcript had not been
+// given yet; the hook that notes a prompt is a process of its own and comes to its end.
 
 import { registryDirIn, transcriptFileIn } from "../../src/agents/kinds/scripted/home.ts";
 import type { Clock } from "../../src/kernel/clock.ts";
@@ -15,6 +16,8 @@ export interface AgentFiles {
   busyShownMs(): number;
   /** A line of the transcript. `entries`: what the model got with it. */
   write(conversationId: string, line: Record<string, unknown>, delayMs: number, entries?: ModelEntry[]): void;
+  /** Notes a prompt down; resolves when it is noted. */
+  note(payload: Record<string, unknown>): Promise<void>;
   /** A tidy end: everything is on disk, the session file is gone. */
   close(): void;
   /** kill -9. */
@@ -26,9 +29,12 @@ export function socketOf(pid: number): string {
   return `/sim/socks/${pid}.sock`;
 }
 
+/** What the real program's hook looks for in its payload. */
+const NOTED = /"(?:session|prompt)_id":"[^"]*"|[^\\]\[signalbox msg_[0-9a-z]+ from /g;
+
 export function createAgentFiles(
   sim: Sim,
-  program: { pid: number; cwd: string; name: string; clock: Clock },
+  program: { pid: number; cwd: string; name: string; clock: Clock; promptRecord: string },
 ): AgentFiles {
   const { random, files } = sim;
   const { pid, cwd, name, clock } = program;
@@ -37,6 +43,7 @@ export function createAgentFiles(
   let fileAtMs = 0;
   let flushAtMs = 0;
   let busyShownMs = 0;
+  let notes = 0;
   let unflushed: { path: string; text: string; entries: ModelEntry[] }[] = [];
 
   return {
@@ -69,6 +76,18 @@ export function createAgentFiles(
       clock.after(flushAtMs - now(), () => {
         unflushed = unflushed.filter((one) => one !== item);
         files.append(item.path, item.text);
+      });
+    },
+    async note(payload) {
+      const words = JSON.stringify(payload).match(NOTED) ?? [];
+      const append = () => files.append(program.promptRecord, `${words.join("\n")}\n`);
+      if (!sim.variant.notesLate) return append();
+      notes += 1;
+      await new Promise<void>((resolve) => {
+        sim.clock.after(2 + ((pid * 31 + notes * 17) % 60), () => {
+          append();
+          resolve();
+        });
       });
     },
     close() {

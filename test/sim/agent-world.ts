@@ -7,6 +7,8 @@ import type { Program } from "./terminals.ts";
 import type { Owner } from "./time.ts";
 
 export const SIM_HOME = "/sim/home";
+/** Where programs note their prompts down. */
+export const SIM_PROMPTS = "/sim/prompts";
 
 /** The oracle's own pattern: what the daemon thinks is a header plays no part here. */
 export const MARKER = /(?<!\\)\[signalbox (msg_[0-9a-z]+) from /g;
@@ -29,8 +31,12 @@ export interface ModelEntry {
   /** Who pressed the Enter that submitted it. */
   by: By;
   conversationId: string;
+  /** The program's name of the prompt it came in; null: it came in the answer to a hook. */
+  promptId: string | null;
   /** True when the process died before the transcript held it: the resumed conversation does not know it. */
   isForgotten: boolean;
+  /** True when a power cut took every trace of it from the disk. */
+  isTraceless: boolean;
 }
 
 /** The world's side of a program: network, other processes, people. */

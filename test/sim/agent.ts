@@ -67,6 +67,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   let turnFrom: Source | null = null;
   let lastEscapeMs = Number.NEGATIVE_INFINITY;
   let promptCount = 0;
+  let prompts = 0;
+  let promptId = "";
   let carried: string[] = [];
   let escapePause: { cancel(): void } | null = null;
   const connections = new Set<AbortController>();
@@ -108,7 +110,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
 
   // ---- what others can see
 
-  const witness = createAgentFiles(sim, { pid, cwd: spec.cwd, name: me, clock });
+  const promptRecord = spec.env.SIGNALBOX_PROMPT_RECORD ?? "";
+  const witness = createAgentFiles(sim, { pid, cwd: spec.cwd, name: me, clock, promptRecord });
   const report = (
     status: "idle" | "busy" | "waiting",
     waitingFor: string | null = null,
@@ -134,6 +137,21 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     return answer;
   };
 
+  /** The two hooks of a prompt run side by side, one asks signalbox and one notes it down; both are waited for. */
+  const askPromptHooks = async (prompt: string, id: string) => {
+    const fields = { prompt_id: id, prompt };
+    const noted = witness.note({ session_id: conversationId, ...fields });
+    const answer = await tell("UserPromptSubmit", fields, 5_000);
+    if (sim.variant.notesLate) await noted;
+    return answer;
+  };
+
+  const newPromptId = () => {
+    prompts += 1;
+    promptId = `${pid}-${prompts}`;
+    return promptId;
+  };
+
   const enterPhase = (next: "starting" | "idle" | "busy") => {
     if (phase === "over") return;
     if (phase !== next) phaseSinceMs = now();
@@ -143,10 +161,17 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
 
   // ---- the model's side
 
+  const fallSoon = (entries: readonly ModelEntry[]) => {
+    if (entries.length === 0 || !sim.strikes("agent_killed_unwritten", 0.3, me)) return;
+    clock.after(random.between(0, 60), () => kill("before its transcript says what it took"));
+  };
+
   const giveToModel = (prompt: string, via: ModelEntry["via"], by: By): ModelEntry[] => {
     const entries: ModelEntry[] = [];
     for (const [, messageId = ""] of prompt.matchAll(MARKER)) {
-      const entry: ModelEntry = { messageId, agentId, pid, atMs: now(), via, by, conversationId, isForgotten: false };
+      const isAnswer = via === "stop_hook" || via === "context";
+      const about = { messageId, agentId, pid, conversationId, promptId: isAnswer ? null : promptId };
+      const entry: ModelEntry = { ...about, atMs: now(), via, by, isForgotten: false, isTraceless: false };
       model.push(entry);
       entries.push(entry);
       sim.trace(`MODEL of ${me} gets ${messageId} via ${via}`);
@@ -186,7 +211,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     try {
       await sleep(random.between(14, 100));
       report("busy");
-      const answer = await unlessInterrupted(tell("UserPromptSubmit", { prompt }, 5_000));
+      const answer = await unlessInterrupted(askPromptHooks(prompt, newPromptId()));
       if (answer?.decision === "block") {
         sim.trace(`${me} prompt blocked: ${String(answer.reason)}`);
         box.putBack(prompt);
@@ -262,7 +287,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
 
   /** What came over the socket is told of when it is taken. Refused, it is gone: it never stood in the box. */
   const passesGate = async (prompt: string): Promise<boolean> => {
-    const answer = await tell("UserPromptSubmit", { prompt }, 5_000);
+    const answer = await askPromptHooks(prompt, newPromptId());
     if (answer?.decision === "block") sim.trace(`${me} message blocked: ${String(answer.reason)}`);
     return answer?.decision !== "block" && phase === "busy";
   };
@@ -273,6 +298,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     promptCount += 1;
     const entries = giveToModel(prompt, via, was.by);
     carried = entries.map((entry) => entry.messageId);
+    fallSoon(entries);
     write({ type: "user", message: { role: "user", content: prompt } }, random.between(60, 100), entries);
     try {
       const reply = await think(prompt);
@@ -343,7 +369,9 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     const context = (answer?.hookSpecificOutput as { additionalContext?: unknown } | undefined)?.additionalContext;
     if (typeof context === "string") {
       const attachment = { type: "hook_additional_context", content: [context], hookEvent: "PostToolUse" };
-      write({ type: "attachment", attachment }, random.between(60, 100), giveToModel(context, "context", "daemon"));
+      const entries = giveToModel(context, "context", "daemon");
+      fallSoon(entries);
+      write({ type: "attachment", attachment }, random.between(60, 100), entries);
     }
     for (let prompt = inbox.take(); prompt !== null; prompt = inbox.take()) {
       if (!(await passesGate(prompt)) || phase !== "busy") continue;
@@ -486,7 +514,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   /** A prompt submitted in a turn: its hook fires now and not again when it runs. */
   const enqueue = async (prompt: string, by: By) => {
     await sleep(random.between(14, 60));
-    const answer = await tell("UserPromptSubmit", { prompt }, 5_000);
+    const answer = await askPromptHooks(prompt, promptId);
     if (phase === "over") return;
     if (answer?.decision === "block") {
       box.putBack(prompt);

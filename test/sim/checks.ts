@@ -2,7 +2,7 @@
 // knows which faults there were, except where a promise itself speaks of them.
 
 import { createHash } from "node:crypto";
-import { isEnd, MESSAGE_MOVES } from "../../src/messages/delivery.ts";
+import { isEnd, isHookChannel, MESSAGE_MOVES } from "../../src/messages/delivery.ts";
 import type { MessageRow } from "../../src/messages/mailbox.ts";
 import type { Database } from "../../src/storage/database.ts";
 import type { ModelEntry } from "./agent-world.ts";
@@ -66,7 +66,11 @@ function checkAcceptance({ sim, db, letters }: Evidence): void {
 function checkModel({ sim, db, model }: Evidence): void {
   for (const row of db.all<MessageRow>("SELECT * FROM messages ORDER BY seq")) {
     const seen = model.filter((entry) => entry.messageId === row.message_id);
-    const kept = seen.filter((entry) => !entry.isForgotten && entry.by === "daemon");
+    const given = seen.filter((entry) => entry.by === "daemon");
+    // Nothing tells of a prompt that the gate refused, whose program did not hear it, and was killed before it wrote that down.
+    const isUntold = (entry: ModelEntry) =>
+      entry.isTraceless || (entry.isForgotten && row.refused_prompts !== "" && entry.promptId !== null);
+    const kept = given.filter((entry) => !isUntold(entry));
     const about = `${row.message_id} (${row.state}${row.failure_code === null ? "" : `, ${row.failure_code}`})`;
     if (seen.some((entry) => entry.agentId !== row.agent_id))
       sim.violate("a message reaches its own agent only", about);
@@ -75,8 +79,9 @@ function checkModel({ sim, db, model }: Evidence): void {
         "no message reaches the model twice",
         `${about}: ${kept.map((one) => `${one.via} at ${one.atMs.toFixed(0)}`).join(", ")}`,
       );
-    if (seen.length > kept.length && kept.length > 0)
-      sim.count("seen again: resubmitted by a person, or forgotten by a killed agent");
+    if (seen.length > given.length && kept.length > 0) sim.count("seen again: resubmitted by a person");
+    if (given.length > 1 && given.some(isUntold))
+      sim.count("seen again: a power cut or an unheard refusal left no trace");
     const isAway = row.state === "failed" || row.state === "expired" || row.state === "cancelled";
     if (isAway && seen.some((entry) => !entry.isForgotten))
       sim.violate("a message that failed never reached the model", about);
@@ -85,7 +90,9 @@ function checkModel({ sim, db, model }: Evidence): void {
     }
     if (row.state === "processed" && row.failure_code !== null && seen.length === 0)
       sim.count("passed the gate, ended before the model");
-    if (row.state === "unknown" && !sim.machine.wasTranscriptLost) {
+    if (row.state === "unknown" && isHookChannel(row.channel))
+      sim.count("unknown: killed with a hook's answer in hand");
+    else if (row.state === "unknown" && !sim.machine.wasTranscriptLost) {
       sim.violate(
         "a verdict is unknown only where the transcript could not be read",
         `${about}: ${row.failure_message}`,

@@ -146,6 +146,7 @@ export function createDaemon(options: {
       const mine = life;
       const name = String(payload.hook_event_name);
       if (mine.isDead || mine.fails("daemon_killed_before_hook", name)) return null;
+      if (name === "UserPromptSubmit" && mine.fails("daemon_killed_before_prompt", name)) return null;
       if (mine.stalledUntilMs > sim.time.monotonicMs()) await Promise.race([mine.pause(0), mine.died]);
       if (mine.isDead) return null;
       const gone = new AbortController();

@@ -89,15 +89,22 @@ const TMUX_FAULTS = {
   person_amid: "a person types between the look at the screen and the keys",
 } as const;
 
+/** Where notes take their time as well. The second only helps the first to its moment: nobody answers the prompt's hook. */
+const NOTE_FAULTS = {
+  agent_killed_unwritten: "kill -9 of an agent when the model was asked and the transcript does not say so yet",
+  daemon_killed_before_prompt: "kill -9 of the daemon when a prompt's hook has arrived and was not looked at",
+} as const;
+
 export type FaultKind =
   | keyof typeof FAULTS
   | keyof typeof PEER_FAULTS
   | keyof typeof POWER_FAULTS
-  | keyof typeof TMUX_FAULTS;
+  | keyof typeof TMUX_FAULTS
+  | keyof typeof NOTE_FAULTS;
 
 const kindsOf = (table: Partial<Record<FaultKind, string>>) => Object.keys(table) as FaultKind[];
 
-export const FAULT_KINDS = [FAULTS, PEER_FAULTS, POWER_FAULTS, TMUX_FAULTS].flatMap(kindsOf);
+export const FAULT_KINDS = [FAULTS, PEER_FAULTS, POWER_FAULTS, TMUX_FAULTS, NOTE_FAULTS].flatMap(kindsOf);
 
 /** What kind of machine a seed runs on. Drawn apart from everything else, so that a seed of the plain world, in which the first
  *  regressions were found, still means what it meant. */
@@ -107,12 +114,15 @@ export interface Variant {
   syncsLater: boolean;
   /** False: nobody counts a person's keys where they land; a backend only notices that somebody was there. */
   countsKeys: boolean;
+  /** False: a prompt is noted down in no time. Not drawn, so that a seed of before means what it meant. */
+  notesLate: boolean;
 }
 
-export const PLAIN: Variant = { hasPeerSockets: false, syncsLater: false, countsKeys: true };
+export const PLAIN: Variant = { hasPeerSockets: false, syncsLater: false, countsKeys: true, notesLate: false };
 
-export function chooseVariant(random: Random): Variant {
-  return { hasPeerSockets: random.chance(0.5), syncsLater: random.chance(0.5), countsKeys: random.chance(0.6) };
+export function chooseVariant(random: Random, seed: number): Variant {
+  const drawn = { hasPeerSockets: random.chance(0.5), syncsLater: random.chance(0.5), countsKeys: random.chance(0.6) };
+  return { ...drawn, notesLate: seed % 2 === 0 };
 }
 
 /** Which kinds a seed brings. A few at a time find more than all at once, because one fault does not hide another. */
@@ -127,11 +137,12 @@ export function chooseVariantFaults(random: Random, variant: Variant): Set<Fault
     const kinds = isThere ? kindsOf(table) : [];
     return choose(random, kinds, Math.min(kinds.length, random.pick([0, 1, 1, 2, 3])));
   };
-  const { hasPeerSockets, syncsLater, countsKeys } = variant;
+  const { hasPeerSockets, syncsLater, countsKeys, notesLate } = variant;
   return new Set([
     ...of(hasPeerSockets, PEER_FAULTS),
     ...of(syncsLater, POWER_FAULTS),
     ...of(!countsKeys, TMUX_FAULTS),
+    ...of(notesLate, NOTE_FAULTS),
   ]);
 }
 

@@ -20,6 +20,7 @@ export type Failpoint =
   | "daemon_killed_before_write"
   | "daemon_killed_after_write"
   | "daemon_killed_before_hook"
+  | "daemon_killed_before_prompt"
   | "daemon_killed_before_answer"
   | "daemon_killed_at_open"
   | "daemon_killed_at_look"
@@ -35,6 +36,7 @@ const CHANCE: Record<Failpoint, number> = {
   daemon_killed_before_write: 0.12,
   daemon_killed_after_write: 0.12,
   daemon_killed_before_hook: 0.04,
+  daemon_killed_before_prompt: 0.15,
   daemon_killed_before_answer: 0.04,
   daemon_killed_at_open: 0.15,
   daemon_killed_at_look: 0.02,

@@ -3,7 +3,7 @@
 
 import type { RegistryEntry } from "../../src/agents/kind.ts";
 import type { Outside } from "../../src/agents/outside.ts";
-import { type AgentProgram, idsIn } from "./agent-world.ts";
+import { type AgentProgram, idsIn, SIM_PROMPTS } from "./agent-world.ts";
 import { type Life, never } from "./life.ts";
 import type { Sim } from "./sim.ts";
 
@@ -15,6 +15,8 @@ const WRITE_WITHIN_MS = 5_000;
 
 /** A program that gives no sign for longer cannot be told from one whose turn was given up. */
 const HANGS_MS_MAX = 7_000;
+
+const recordOf = (agentId: string, generation: number) => `${SIM_PROMPTS}/${agentId}-g${generation}`;
 
 export interface Processes extends Pick<Outside, "pidExists" | "processBirth"> {
   /** Who listens at a socket. */
@@ -56,6 +58,11 @@ export function createOutside(sim: Sim, life: Life, { pidExists, processBirth, l
       if (life.fails("daemon_killed_after_write", `into ${path}`)) return await never();
       await life.pause(Math.min(hangsMs, WRITE_WITHIN_MS) + random.between(0.05, 2));
       if (hangsMs > WRITE_WITHIN_MS) throw new Error("the peer socket does not take the message");
+    },
+    promptRecords: {
+      begin: (agentId, generation) => recordOf(agentId, generation),
+      read: (agentId, generation) => files.read(recordOf(agentId, generation)) ?? "",
+      keepOnly() {},
     },
     // No session of a simulation asks for worktrees.
     worktrees: new Proxy({} as Outside["worktrees"], {

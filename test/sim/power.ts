@@ -3,7 +3,7 @@
 
 import { readTranscript } from "../../src/agents/kinds/scripted/transcript-reader.ts";
 import type { AgentProgram, ModelEntry } from "./agent-world.ts";
-import { SIM_HOME } from "./agent-world.ts";
+import { SIM_HOME, SIM_PROMPTS } from "./agent-world.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Sim } from "./sim.ts";
 import type { Disk } from "./storage.ts";
@@ -32,8 +32,12 @@ export function createPower(parts: {
       sim.files.tear(sim.random, sim.time.monotonicMs() - UNSYNCED_MS);
       // What its transcript does not hold any more, the resumed conversation does not know.
       for (const entry of model) {
+        const header = `[signalbox ${entry.messageId} from `;
         const transcript = sim.files.anyText(`${SIM_HOME}/`, entry.conversationId) ?? "";
-        if (!readTranscript(transcript, `[signalbox ${entry.messageId} from `).hasMarker) entry.isForgotten = true;
+        if (readTranscript(transcript, header).hasMarker) continue;
+        entry.isForgotten = true;
+        const records = sim.files.list(SIM_PROMPTS).filter((name) => name.startsWith(entry.agentId));
+        entry.isTraceless = !records.some((name) => sim.files.read(`${SIM_PROMPTS}/${name}`)?.includes(header));
       }
     }
     pids.startAgain();

@@ -36,6 +36,12 @@ const FOUND: readonly [seed: number, what: string][] = [
   [692, "an urgent note within a turn overtook one that the program kept in its own queue"],
   [8998, "a file left by a power cut lent its conversation to another agent whose process had the same pid"],
   [6698, "a stale Enter sent an expired letter to the model because a person's word stood beside it"],
+  [48, "a prompt taken while no daemon lived, by an agent killed before its transcript told, was sent a second time"],
+  [8, "a letter in a hook's answer whose agent was killed in that moment was sent a second time"],
+  [302, "a letter left in the box by a daemon that died went to the model again with a person's next words"],
+  [656, "a person's Enter amid our wiping of the box sent half a header to the model"],
+  [3014, "a full disk while an agent was closed left what it had taken without a verdict until the next start"],
+  [3558, "a peer's message overtook one that was typed into a turn that a person had just begun"],
 ];
 
 it("what failed once holds: every seed of the list", async () => {

@@ -49,7 +49,7 @@ const OTHER_STREAM = 0x51ab0c5;
 export function createSim(seed: number, isPlain: boolean): Sim {
   const random = createRandom(seed);
   const variantRandom = createRandom(seed ^ OTHER_STREAM);
-  const variant = isPlain ? PLAIN : chooseVariant(variantRandom);
+  const variant = isPlain ? PLAIN : chooseVariant(variantRandom, seed);
   const time = createTime();
   const world: Owner = { isDead: false };
   const clock = time.clockOf(world);

@@ -1,4 +1,4 @@
-// The scripted kind with one addition: every piece of keys says what it is for, in private-use characters that the simulated
+// The scripted kind with two additions. Its program notes its prompts down, as Claude Code does; and every piece of keys says what it is for, in private-use characters that the simulated
 // terminal takes off again. So the checkers know whether an Enter was meant for the box or for a dialog.
 
 import type { AgentKind } from "../../src/agents/kind.ts";
@@ -36,6 +36,10 @@ function taggedKeys(): AgentKind["keys"] {
 
 export const simulatedKind: AgentKind = {
   ...scripted,
+  launch(request) {
+    const { argv, env } = scripted.launch(request);
+    return { argv, env: { ...env, SIGNALBOX_PROMPT_RECORD: request.promptRecord } };
+  },
   readRegistry(text) {
     const entry = scripted.readRegistry(text);
     if (entry === null) return null;

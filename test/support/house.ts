@@ -90,6 +90,7 @@ export async function startHouse(
       realOutside(
         createExecutables({ env, node: process.execPath, ownProgram: () => programPath("scripted-agent") }),
         env,
+        join(dir, "prompts"),
       ),
     ),
     worktreesDir: join(dir, "worktrees"),

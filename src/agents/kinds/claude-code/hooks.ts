@@ -19,8 +19,15 @@ const HOOK_TIMEOUT_S = 10;
 const PERMISSION_TIMEOUT_S = 86_400;
 /** Node's own start takes most of it; the helper gives up on the daemon after one second. */
 const HELPER_TIMEOUT_S = 5;
+/** A few milliseconds' work. The program asks the model only when all hooks of a prompt have ended (measured, oldest and newest
+ *  version), so what reached the model has been noted. */
+const NOTE_TIMEOUT_S = 5;
 
-export function hookSettings(url: string, helper: readonly [string, string]): Record<string, unknown> {
+export function hookSettings(
+  url: string,
+  helper: readonly [string, string],
+  headerPattern: string,
+): Record<string, unknown> {
   const http = (timeout: number) => ({
     type: "http",
     url,
@@ -31,6 +38,14 @@ export function hookSettings(url: string, helper: readonly [string, string]): Re
   const on = (hook: object) => [{ hooks: [hook] }];
   return {
     ...Object.fromEntries(HTTP_EVENTS.map((event) => [event, on(http(HOOK_TIMEOUT_S))])),
+    UserPromptSubmit: [
+      {
+        hooks: [
+          http(HOOK_TIMEOUT_S),
+          { type: "command", command: noteCommand(headerPattern), timeout: NOTE_TIMEOUT_S },
+        ],
+      },
+    ],
     PermissionRequest: on(http(PERMISSION_TIMEOUT_S)),
     SessionStart: on({ type: "command", command: shellCommand(helper), timeout: HELPER_TIMEOUT_S }),
   };
@@ -38,6 +53,15 @@ export function hookSettings(url: string, helper: readonly [string, string]): Re
 
 export function statusLine(helper: readonly [string, string]): Record<string, unknown> {
   return { type: "command", command: shellCommand([...helper, "status-line"]) };
+}
+
+/** Notes the prompt's id and the letters in it (prompt-records.ts), and prints nothing, because the model would read it. A header
+ *  behind a backslash is a quotation. One write of its own for each prompt, so that two at once do not mix. */
+function noteCommand(headerPattern: string): string {
+  const words = `"(session|prompt)_id":"[^"]*"|[^\\]${headerPattern}`;
+  const quoted = words.replaceAll('"', '\\"');
+  const note = `LC_ALL=C grep -oE "${quoted}" >> "$SIGNALBOX_PROMPT_RECORD"`;
+  return shellCommand(["sh", "-c", `exec 2> /dev/null; ${note}; exit 0`]);
 }
 
 function shellCommand(words: readonly string[]): string {
@@ -54,7 +78,7 @@ function signalIn(fields: Fields): Signal {
   const tool = asText(fields.tool_name) ?? "";
   switch (fields.hook_event_name) {
     case "UserPromptSubmit":
-      return { is: "prompt_submitted", prompt: asText(fields.prompt) ?? "" };
+      return { is: "prompt_submitted", prompt: asText(fields.prompt) ?? "", promptId: asText(fields.prompt_id) };
     case "Stop": {
       const tasks = Array.isArray(fields.background_tasks) ? fields.background_tasks.length : 0;
       const continued = fields.stop_hook_active === true;

@@ -17,6 +17,8 @@ const REQUEST: LaunchRequest = {
   hookSecret: "s3cret-hook",
   mcpToken: "s3cret-mcp",
   hookHelper: ["/usr/bin/node", "/opt/it's here/hook-helper.js"],
+  promptRecord: "/state/prompts/agt_1-g1",
+  headerPattern: "[[]letter ",
   env: { HOME: "/home/ada", PATH: "/bin" },
 };
 const launch = (change: Partial<LaunchRequest> = {}) => claudeCode.launch({ ...REQUEST, ...change });
@@ -124,7 +126,7 @@ describe("hooks", () => {
   it.each([
     [
       { hook_event_name: "UserPromptSubmit", prompt: "hi" },
-      { is: "prompt_submitted", prompt: "hi" },
+      { is: "prompt_submitted", prompt: "hi", promptId: null },
     ],
     [
       { hook_event_name: "Stop", last_assistant_message: "ok", background_tasks: [{}], stop_hook_active: true },

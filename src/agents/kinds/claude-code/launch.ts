@@ -54,6 +54,7 @@ export function launch(request: LaunchRequest): LaunchPlan {
       ...request.env,
       SIGNALBOX_HOOKS_URL: request.hooksUrl,
       SIGNALBOX_HOOK_SECRET: request.hookSecret,
+      SIGNALBOX_PROMPT_RECORD: request.promptRecord,
       SIGNALBOX_AGENT_TOKEN: request.mcpToken,
     },
   };
@@ -61,7 +62,7 @@ export function launch(request: LaunchRequest): LaunchPlan {
 
 function settings(request: LaunchRequest) {
   return {
-    hooks: hookSettings(request.hooksUrl, request.hookHelper),
+    hooks: hookSettings(request.hooksUrl, request.hookHelper, request.headerPattern),
     statusLine: statusLine(request.hookHelper),
     // Any value keeps the "try the new renderer" offer away, which opens at start and takes a pasted Enter for "Yes".
     tui: "fullscreen",

@@ -18,7 +18,7 @@ function signalIn(fields: Fields): Signal {
   const tool = text(fields.tool_name) ?? "";
   switch (fields.hook_event_name) {
     case "UserPromptSubmit":
-      return { is: "prompt_submitted", prompt: text(fields.prompt) ?? "" };
+      return { is: "prompt_submitted", prompt: text(fields.prompt) ?? "", promptId: text(fields.prompt_id) };
     case "Stop": {
       const tasks = Array.isArray(fields.background_tasks) ? fields.background_tasks.length : 0;
       const continued = fields.stop_hook_active === true;

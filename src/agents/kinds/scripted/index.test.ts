@@ -25,6 +25,8 @@ describe("launching", () => {
     hookSecret: "hook-secret",
     mcpToken: "mcp-token",
     hookHelper: ["/usr/bin/node", "/opt/hook-helper.js"] as const,
+    promptRecord: "/state/prompts/agt_1-g1",
+    headerPattern: "[[]letter ",
     env: { PATH: "/bin", TMPDIR: "/var/tmp", SIGNALBOX_SCRIPT: "{}" },
   };
 
@@ -138,7 +140,7 @@ describe("the hooks", () => {
   it.each([
     [
       { hook_event_name: "UserPromptSubmit", prompt: "p" },
-      { is: "prompt_submitted", prompt: "p" },
+      { is: "prompt_submitted", prompt: "p", promptId: null },
     ],
     [
       { hook_event_name: "Stop", last_assistant_message: "r", background_tasks: [{}] },
