@@ -80,9 +80,7 @@ export async function launchAgent(
     env: agentEnv,
   });
   const { argv, env } = plan;
-  const terminal = await backend.open({ ref, host: row.session_id, argv, env, cwd: row.cwd, size: DEFAULT_SIZE });
-  registry.patchAgent(row.agent_id, { pid: terminal.pid, pid_birth: outside.processBirth(terminal.pid) });
-  return terminal;
+  return await backend.open({ ref, host: row.session_id, argv, env, cwd: row.cwd, size: DEFAULT_SIZE });
 }
 
 /** A conversation that was never prompted has no transcript and is begun under its id again. One whose transcript cannot be resumed

@@ -13,7 +13,7 @@ import type { AgentRow, Registry } from "./registry.ts";
 const CANNOT_TELL_RETRY_MS = 5_000;
 
 export interface Leftovers {
-  /** Whether there may be one of this agent, given that this daemon holds no process of it. */
+  /** Whether the agent may have a process that nobody wants any more, in this daemon's hands or not. */
   has(agentId: AgentId): boolean;
   /** Resolves when the agent has no such process any more, or is wanted again. Must run in the agent's own turn. */
   end(agentId: AgentId): Promise<void>;

@@ -63,7 +63,7 @@ export interface Supervisor {
   hook(agentId: AgentId, report: HookReport, payload: unknown, gone: AbortSignal): Promise<unknown | null>;
   answer(agentId: AgentId, requestId: string, decision: Decision): Promise<void>;
   interrupt(agentId: AgentId): Promise<void>;
-  /** True while a process may run that was to end and that this daemon does not hold. */
+  /** True while a process may run that was to end. */
   isLeftBehind(agentId: AgentId): boolean;
   /** True when the agent said that its last turn has ended and no other has begun; its session file lags by some 60 ms. */
   isTurnOver(agentId: AgentId): boolean;
@@ -161,6 +161,11 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       exited: (exit) => ended(run, exit),
     });
     runs.set(agentId, run);
+    record(agentId, () => {
+      const { pid } = terminal; // The next start waits for it to go. The daemon before may have died before it wrote that down.
+      if (runs.get(agentId) !== run || (adopted && row.pid === pid)) return;
+      registry.patchAgent(agentId, { pid, pid_birth: outside.processBirth(pid) });
+    });
     witnesses.tell(run, { isNew: !adopted });
     changed(agentId);
     return run;
@@ -260,13 +265,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     witnesses.watch(kindOf(row));
     if (row.terminal_ref === null) return restart(row.agent_id);
     const found = await backendOf(sessionOf(row).terminal).adopt(row.session_id, row.terminal_ref);
-    if (found.is === "found") {
-      // The daemon before may have died between the start and writing this down; the next start waits for that pid to go.
-      const { pid } = found.terminal;
-      if (row.pid !== pid) registry.patchAgent(row.agent_id, { pid, pid_birth: outside.processBirth(pid) });
-      attachRun(row, found.terminal, true);
-      return;
-    }
+    if (found.is === "found") return void attachRun(row, found.terminal, true);
     if (found.is === "gone") {
       recordEnd(row.agent_id, { exit: found.exit, ranMs: clock.now() - row.state_since, wasSettled: true });
       changed(row.agent_id);
@@ -367,7 +366,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       // Only keys are left: nothing else may type into this agent until they have worked.
       if (keys !== null) await serial.run(agentId, keys);
     },
-    isLeftBehind: (agentId) => !runs.has(agentId) && leftovers.has(agentId),
+    isLeftBehind: leftovers.has,
     isTurnOver: (agentId) => turnEndedMs.has(agentId),
     async interrupt(agentId) {
       const run = runOf(agentId);

@@ -40,6 +40,7 @@ export function endAgents(call: Call, agents: readonly AgentRow[]): () => Promis
   const now = house.clock.now();
   for (const row of agents) {
     for (const message of house.mailbox.inState(row.agent_id, "queued")) {
+      if (message.attempts > 0) continue; // It may be with the agent all the same; that shows when the process is gone.
       house.mailbox.move(message, "failed", {
         ended_at: now,
         failure_code: "agent_deleted",
@@ -59,6 +60,7 @@ export function endAgents(call: Call, agents: readonly AgentRow[]): () => Promis
 
 async function endOne(house: House, row: AgentRow): Promise<string | null> {
   await house.supervisor.stop(row.agent_id);
+  house.courier.agentDeleted(row.agent_id);
   house.courier.conversationEnded(row.agent_id);
   return await house.workplaces.retire(row);
 }

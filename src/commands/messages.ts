@@ -112,6 +112,14 @@ export const cancelMessage = defineCommand({
     if (principal.role === "agent" && row.sender !== principal.actor) {
       throw new SignalboxError("permission_denied", "Only its sender may take a message back.", "Ask the operator.");
     }
+    if (row.state === "queued" && !house.courier.isAway(row)) {
+      throw new SignalboxError(
+        "conflict",
+        "The message has been handed over once and may be with its agent.",
+        "Ask for it with get_message; once it is certain that it is not, it can be cancelled.",
+        { retryable: true },
+      );
+    }
     const isCancelled = row.state === "queued" && house.mailbox.move(row, "cancelled", { ended_at: house.clock.now() });
     if (!isCancelled) {
       throw new SignalboxError(

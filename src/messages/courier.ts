@@ -18,7 +18,7 @@ import { createLedger, verdict } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
 import { createPromptBox } from "./prompt-box.ts";
-import { arrivalIn, tracesOf } from "./traces.ts";
+import { arrivalIn, type Whereabouts, whereIs } from "./traces.ts";
 import { createTurns } from "./turns.ts";
 
 /** A delivery that broke off (a terminal that cannot be asked, a full disk) is tried again after this. */
@@ -28,6 +28,7 @@ const TRY_AGAIN_MS = 1_000;
 const LOOK_HOLDS_MS = 50;
 /** The transcript tells of a prompt within 120 ms (measured). */
 const TRANSCRIPT_BEHIND_MS = 150;
+const AGENT_DELETED = "the agent was deleted before the message was sent";
 /** Expiry is in wall time, so look again within the hour even when the clock was set back. */
 const EXPIRY_LOOK_MAX_MS = 3_600_000;
 
@@ -49,6 +50,10 @@ export interface Courier {
   turnFailed(agentId: AgentId, error: string): void;
   /** The agent's conversation was ended on request. */
   conversationEnded(agentId: AgentId): void;
+  /** The agent is deleted and its process gone: what is queued for it has failed, or had arrived all the same. */
+  agentDeleted(agentId: AgentId): void;
+  /** Whether a queued message may be said not to have arrived; false while that cannot be told, or when it has. */
+  isAway(message: MessageRow): boolean;
   /** After the daemon was away: judges what was in flight. Call when the supervisor has recovered. */
   recover(): void;
   detach(): void;
@@ -149,19 +154,24 @@ export function createCourier(deps: {
     if (box.wasJustTouched(agentId, viewerInputs)) return;
     if (reading.promptBox === "draft") return await box.clear(agentId, line, { draft: reading.draft, viewerInputs });
     if (await box.restore(agentId, line, viewerInputs)) return;
-    if (message.attempts > 0 && !didReturn(message)) return;
+    // It may have come back from an attempt and gone in all the same: an agent that does not hear the gate's refusal goes on with
+    // the prompt.
+    const where = locate(message);
+    if (where === "open") return void clock.after(TRY_AGAIN_MS, () => ring(agentId));
+    if (where === "arrived") return;
+    if (message.expires_at !== null && message.expires_at <= clock.now()) return void expire(message);
     await type(line, message, viewerInputs);
   };
 
-  /** A message that came back from an attempt may have gone in all the same: an agent that does not hear the gate's refusal
-   *  goes on with the prompt. Its transcript, settled since the agent is idle again, and what it noted down are asked before it
-   *  is typed once more. */
-  const didReturn = (message: MessageRow): boolean => {
-    const traces = tracesOf(lines, message);
-    const arrival = arrivalIn(traces, clock.now());
-    if (arrival !== null) ledger.move(message, "delivered", arrival);
-    else if (traces.transcript === null) clock.after(TRY_AGAIN_MS, () => ring(message.agent_id));
-    return arrival === null && traces.transcript !== null;
+  /** Where a queued message is; one that has arrived is `delivered` from now on. */
+  const locate = (message: MessageRow): Whereabouts["is"] => {
+    const found = whereIs(lines, message);
+    if (found.is === "arrived") ledger.move(message, "delivered", arrivalIn(found.traces, clock.now()) ?? {});
+    return found.is;
+  };
+
+  const expire = (message: MessageRow) => {
+    ledger.move(message, "expired", verdict(clock.now(), "expired", "its time ran out"));
   };
 
   /** A peer's message needs no clear prompt: the program itself takes it between two model calls. */
@@ -236,18 +246,33 @@ export function createCourier(deps: {
   const expireDue = () => {
     const now = clock.now();
     if (now < expiresAt) return;
-    for (const row of mailbox.expired(now)) ledger.move(row, "expired", verdict(now, "expired", "its time ran out"));
-    armExpiry();
+    let isAnyOpen = false;
+    for (const row of mailbox.expired(now)) {
+      const where = locate(row);
+      if (where === "away") expire(row);
+      if (where === "open") isAnyOpen = true;
+    }
+    armExpiry(isAnyOpen ? now + TRY_AGAIN_MS : 0);
+  };
+
+  const failQueued = (agentId: AgentId) => {
+    for (const row of mailbox.inState(agentId, "queued")) {
+      const where = locate(row);
+      if (where === "open") clock.after(TRY_AGAIN_MS, () => isDetached || failQueued(agentId));
+      else if (where === "away") ledger.move(row, "failed", verdict(clock.now(), "agent_deleted", AGENT_DELETED));
+    }
+    turns.watch(agentId);
   };
 
   const lookForExpired = () => {
-    expireDue();
-    armExpiry();
+    if (clock.now() < expiresAt)
+      armExpiry(); // The clock was set back, or it was only time to look.
+    else expireDue();
   };
 
-  const armExpiry = () => {
+  const armExpiry = (notBefore = 0) => {
     expiryTimer?.cancel();
-    expiresAt = mailbox.nextExpiry() ?? Number.POSITIVE_INFINITY;
+    expiresAt = Math.max(mailbox.nextExpiry() ?? Number.POSITIVE_INFINITY, notBefore);
     const waitMs = Math.min(Math.max(0, expiresAt - clock.now()), EXPIRY_LOOK_MAX_MS);
     expiryTimer = expiresAt === Number.POSITIVE_INFINITY || isDetached ? null : clock.after(waitMs, lookForExpired);
   };
@@ -301,9 +326,12 @@ export function createCourier(deps: {
     turnFailed: (agentId, message) => turns.finish(agentId, { reply: null, failure: { code: "api_error", message } }),
     conversationEnded: (agentId) =>
       turns.finish(agentId, { reply: null, failure: { code: "interrupted", message: "the conversation was ended" } }),
+    agentDeleted: failQueued,
+    isAway: (message) => whereIs(lines, message).is === "away",
     recover() {
       expireDue();
       for (const agentId of mailbox.agentsWithOpenMessages()) {
+        if (lines.stateOf(agentId) === null && !lines.isLeftBehind(agentId)) failQueued(agentId);
         for (const row of mailbox.inState(agentId, "sending")) confirmations.expect(row);
         ring(agentId);
       }

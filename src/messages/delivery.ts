@@ -60,7 +60,7 @@ export interface Sighting {
   waitedMs: number;
   /** What the transcript says; null when it cannot be read although one should exist. */
   transcript: { hasMarker: boolean } | null;
-  /** The process is gone and noted down, before it took it, a prompt with it. */
+  /** The program noted down a prompt with it, and no transcript that could be read would tell of it. */
   wasNoted: boolean;
   /** The process went so soon after it was handed over, in a way that nothing notes down, that the transcript need not show it. */
   mayBeUnseen: boolean;

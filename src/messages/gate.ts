@@ -9,6 +9,7 @@ import type { Ledger } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
 import type { PromptBox } from "./prompt-box.ts";
+import { NOTE } from "./traces.ts";
 
 const HOOK = "UserPromptSubmit hook";
 
@@ -98,8 +99,10 @@ export function createGate(deps: {
       if (hasWords) return { is: "pass" };
       return { is: "refuse", of: [], words: "", reason: "signalbox sent this agent no such message" };
     }
-    // What waits in the program's own queue is in its transcript already, and comes by here when the model is to have it.
-    if (own.state === "delivered" && own.channel === "peer" && own.evidence !== HOOK) {
+    // What waits in the program's own queue is in its transcript already, and comes by here when the model is to have it; what was
+    // noted down was so before this question came.
+    const isAnnounced = own.channel === "peer" || own.evidence === NOTE;
+    if (own.state === "delivered" && isAnnounced && own.evidence !== HOOK) {
       mailbox.confirmed(own, HOOK);
       return { is: "pass" };
     }

@@ -10,7 +10,7 @@ export interface Lines {
   line(agentId: AgentId): Line | null;
   /** null: there is no such agent. */
   stateOf(agentId: AgentId): AgentState | null;
-  /** True while a process may run that was to end and that nobody holds: its turn is not over yet. */
+  /** True while a process may run that was to end: its turn is not over yet. */
   isLeftBehind(agentId: AgentId): boolean;
   /** null: there is no transcript that could be read. */
   transcriptAbout(agentId: AgentId, marker: string, leasedTo: ConversationId | null): TranscriptReading | null;

@@ -1,6 +1,7 @@
-// What there is to see of a message where the gate's word is missing: its agent's transcript, and for a process that is gone
-// what its program noted down of the prompts it was about to take. The note alone does not say that the model was asked,
-// because the program notes before its hooks have answered; of a process that is gone nothing better will ever be had.
+// What there is to see of a message where the gate's word is missing: its agent's transcript, and where that will never tell
+// (the process is gone, or a person has cleared its conversation and the next one's transcript is read) what the program noted
+// down of the prompts it was about to take. The note alone does not say that the model was asked, because the program notes
+// before its hooks have answered.
 
 import type { TranscriptReading } from "../agents/kind.ts";
 import { markerOf } from "./envelope.ts";
@@ -10,22 +11,43 @@ import type { MessagePatch, MessageRow } from "./mailbox.ts";
 export interface Traces {
   /** null when it cannot be read although one should exist. */
   transcript: TranscriptReading | null;
-  /** The process it was leased to is gone, and was about to take a prompt with it that the gate had not refused. */
+  /** The process it was leased to was about to take a prompt with it that the gate had not refused, and is gone or in another
+   *  conversation. */
   wasNoted: boolean;
 }
+
+/** The evidence of what rests on such a note. */
+export const NOTE = "prompt record";
 
 export function tracesOf(lines: Lines, row: MessageRow): Traces {
   const { message_id, agent_id, generation, conversation_id, refused_prompts } = row;
   const header = markerOf(message_id);
   const transcript = lines.transcriptAbout(agent_id, header, conversation_id);
-  if (generation === null || lines.line(agent_id)?.generation === generation) return { transcript, wasNoted: false };
+  const line = lines.line(agent_id);
+  const isStillThere = line?.generation === generation && line?.conversationId === conversation_id;
+  if (generation === null || isStillThere) return { transcript, wasNoted: false };
   const refused = refused_prompts.split(" "); // never without "", so that a prompt without a name does not count
   const noted = lines.promptsNoted(agent_id, generation, header);
   return { transcript, wasNoted: noted.some((promptId) => !refused.includes(promptId)) };
 }
 
+/** Where a message is that is queued although it may have been handed over: with the agent all the same (an unheard refusal), certainly
+ *  not, or not to be told yet, because the program may still be at it or its transcript cannot be read. Only what is `away` may
+ *  get a verdict that says so, or be sent again. */
+export type Whereabouts = { is: "away" } | { is: "arrived"; traces: Traces } | { is: "open" };
+
+export function whereIs(lines: Lines, row: MessageRow): Whereabouts {
+  if (row.attempts === 0) return { is: "away" };
+  const traces = tracesOf(lines, row);
+  if (traces.transcript?.hasMarker || traces.wasNoted) return { is: "arrived", traces };
+  if (traces.transcript === null) return { is: "open" };
+  const line = lines.line(row.agent_id);
+  const isAtIt = line !== null && line.generation === row.generation && line.state !== "ready";
+  return isAtIt ? { is: "open" } : { is: "away" };
+}
+
 /** What a row learns from traces that show its arrival; null where they do not. */
 export function arrivalIn({ transcript, wasNoted }: Traces, now: number): MessagePatch | null {
   if (transcript?.hasMarker) return { delivered_at: now, evidence: "transcript" };
-  return wasNoted ? { delivered_at: now, evidence: "prompt record" } : null;
+  return wasNoted ? { delivered_at: now, evidence: NOTE } : null;
 }
