@@ -112,13 +112,12 @@ async function keepCode(daemon) {
   const nodes = new Set([process.execPath, process.env.npm_node_execpath ?? process.execPath]);
   for (const node of nodes) {
     try {
-      await promisify(execFile)(node, [join(root, "scripts/keep-code.ts"), daemon], { timeout: KEEP_WITHIN_MS });
+      await promisify(execFile)(node, [join(root, "scripts/keep-code.ts"), daemon]);
     } catch (error) {
-      console.warn(`No compiled code is kept for ${node}: ${error.message.split("\n").slice(0, 2).join(" ")}`);
+      console.warn(`No compiled code is kept for ${node}: ${error.stderr || error.message}`);
     }
   }
 }
-const KEEP_WITHIN_MS = 30_000;
 
 function replaceFile(path, contents) {
   const partial = `${path}.${process.pid}.partial`;
