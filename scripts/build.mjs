@@ -106,17 +106,13 @@ exports.main = (verb, args) => require("../bin/kept-code.js").load(\`\${__dirnam
 `;
 }
 
-/** For this Node and for the one that runs npm, which is more likely the person's own. Without kept code all works as well, only
- *  later, so a machine where no daemon can run just now (no loopback, no addons) still gets its build. */
+/** For this Node and for the one that runs npm, which is more likely the person's own, if it is not too old. Without kept code
+ *  all works as well, only later, so a machine where no daemon can run just now (no loopback, no addons) still gets its build. */
 async function keepCode(daemon) {
   const nodes = new Set([process.execPath, process.env.npm_node_execpath ?? process.execPath]);
-  for (const node of nodes) {
-    try {
-      await promisify(execFile)(node, [join(root, "scripts/keep-code.ts"), daemon]);
-    } catch (error) {
-      console.warn(`No compiled code is kept for ${node}: ${error.stderr || error.message}`);
-    }
-  }
+  const keep = (node) => promisify(execFile)(node, [join(root, "scripts/keep-code.ts"), daemon]);
+  const [own] = await Promise.allSettled([...nodes].map(keep));
+  if (own.status === "rejected") console.warn(`No compiled code is kept: ${own.reason.stderr || own.reason.message}`);
 }
 
 function replaceFile(path, contents) {
