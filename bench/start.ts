@@ -11,7 +11,7 @@ import { ms, nowMs, percentile, round } from "./measure.ts";
 import type { Part } from "./report.ts";
 
 const ROUNDS = 30;
-const COLD_ROUNDS = 8;
+const COLD_ROUNDS = 16;
 const CACHE_WRITTEN_MS = 1_500;
 
 const INITIALIZE = {
@@ -61,7 +61,7 @@ export async function measureStart(product: Product): Promise<Part> {
       row("a daemon runs: `initialize`", initialize, floor, 1.3),
       row("a daemon runs: `server/discover`", discover, floor, 1.3),
       row("cold: new state directory, key, database and daemon, then `initialize`", cold, coldFloor, 8),
-      row("the same, and this user has never run signalbox before (no compiled code kept)", first, coldFloor, 8),
+      row("the same, and this user has never run signalbox before (empty cache directory)", first, coldFloor, 8),
     ],
   };
 }
@@ -87,13 +87,13 @@ async function untilAnswer(env: Record<string, string>, stateDir: string, reques
   return tookMs;
 }
 
-/** `cache`: where compiled code is kept between rounds; absent, this user has never run signalbox before. */
+/** `cache`: the user's cache directory, kept between rounds; absent, this user has never run signalbox before. */
 async function fromNothing(cache?: string): Promise<number> {
   const home = freshDir();
   const stateDir = join(home, "state");
   const env = freshEnv(home, cache === undefined ? {} : { XDG_CACHE_HOME: cache });
   const tookMs = await untilAnswer(env, stateDir, INITIALIZE);
-  // The daemon writes its compiled code a second after it is ready.
+  // A daemon that compiled for itself, because the build kept no code for this Node, writes it a second after it is ready.
   if (cache !== undefined) await new Promise((resolve) => setTimeout(resolve, CACHE_WRITTEN_MS));
   const caller = createCaller(
     await connectLocal({ socketPath: socketPathFor(stateDir), purpose: "call", role: "owner" }),

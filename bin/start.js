@@ -2,5 +2,13 @@
 
 "use strict";
 
+var args = process.argv.slice(2);
+var isDaemon = (args[0] === "daemon" || args[0] === "serve") && !args.includes("--help") && !args.includes("-h");
+
 // Found here and now, so that a missing build is told by ./signalbox in one sentence.
-import(require("url").pathToFileURL(require.resolve("../dist/main.js")).href);
+if (isDaemon) require("../dist/daemon.cjs").main(args[0], args.slice(1)).then(endWith);
+else import(require("url").pathToFileURL(require.resolve("../dist/main.js")).href);
+
+function endWith(code) {
+  process.exitCode = code;
+}

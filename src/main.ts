@@ -6,8 +6,9 @@ import { join } from "node:path";
 
 const [verb = "", ...rest] = process.argv.slice(2);
 
-/** Compiled code is kept between starts: of a daemon's 300 ms to be ready, some 80 were compiling (measured). In the person's own
- *  cache directory, because code found in a shared one could be anybody's. */
+/** Compiled code is kept between starts: of a daemon's 300 ms to be ready, some 80 were compiling (measured; the built daemon comes
+ *  with its code, see bin/kept-code.js). In the person's own cache directory, because code found in a shared one could be
+ *  anybody's. */
 function keepCompiledCode(): void {
   enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "signalbox"));
 }

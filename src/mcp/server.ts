@@ -44,12 +44,13 @@ const TOOL_LIST_TTL_MS = 5 * 60_000;
 export function createMcpServers(edge: McpEdge): McpServers {
   const offered = edge.commands.list.filter((command) => !command.localOnly);
   const commands = new Map(offered.map((command) => [command.name, command]));
-  const tools = new Map(offered.map((command) => [command.name, toolFor(command)]));
+  // Made when the first client asks: 5 ms of schemas that no greeting needs.
+  let tools: readonly { command: CommandDescription; tool: Tool }[] | null = null;
   const running = new Map<string, number>();
 
   function toolsFor(principal: Principal): Tool[] {
-    const listed = offered.filter((command) => edge.mayCall?.(principal, command) ?? true);
-    return listed.map((command) => tools.get(command.name) as Tool);
+    tools ??= offered.map((command) => ({ command, tool: toolFor(command) }));
+    return tools.filter(({ command }) => edge.mayCall?.(principal, command) ?? true).map(({ tool }) => tool);
   }
 
   async function run(

@@ -1,7 +1,7 @@
 // The operating system's keychain behind three verbs. It may be absent, locked, or wait for a person's password, so every
 // verb is asynchronous, bounded in time, and says why it failed. What is kept in it is keyring.ts's business.
 
-import { AsyncEntry, type EntryOptions } from "@napi-rs/keyring";
+import type { AsyncEntry, EntryOptions } from "@napi-rs/keyring";
 import type { Clock } from "../kernel/clock.ts";
 
 export interface Keychain {
@@ -22,23 +22,24 @@ const ANSWER_WAIT_MS = 30_000;
 const OPTIONS: EntryOptions = { linux: { store: "secret-service" } };
 
 export function osKeychain(clock: Clock): Keychain {
-  const entry = (account: string) => new AsyncEntry(KEYCHAIN_SERVICE, account, OPTIONS);
   return {
     async get(account) {
       // getSecret, because getPassword answers null for an unreadable keychain as well.
-      const bytes = await inTime(clock, () => entry(account).getSecret());
+      const bytes = await inTime(clock, account, (entry) => entry.getSecret());
       return bytes === null ? null : Buffer.from(bytes).toString("utf8");
     },
-    set: (account, secret) => inTime(clock, () => entry(account).setSecret(Buffer.from(secret, "utf8"))),
+    set: (account, secret) => inTime(clock, account, (entry) => entry.setSecret(Buffer.from(secret, "utf8"))),
     async delete(account) {
-      await inTime(clock, () => entry(account).deleteCredential());
+      await inTime(clock, account, (entry) => entry.deleteCredential());
     },
   };
 }
 
 /** The call itself cannot be cut short; its late answer is ignored. `ask` may also throw at once. */
-async function inTime<T>(clock: Clock, ask: () => Promise<T>): Promise<T> {
-  const answer = ask();
+async function inTime<T>(clock: Clock, account: string, ask: (entry: AsyncEntry) => Promise<T>): Promise<T> {
+  // Loaded when it is needed; a key in a file needs none of it.
+  const { AsyncEntry } = await import("@napi-rs/keyring");
+  const answer = ask(new AsyncEntry(KEYCHAIN_SERVICE, account, OPTIONS));
   return new Promise<T>((resolve, reject) => {
     const timer = clock.after(ANSWER_WAIT_MS, () => reject(new Error("the keychain does not answer; is it locked?")));
     answer.then(resolve, reject).finally(() => timer.cancel());

@@ -2,13 +2,12 @@
 // and connections; what a route does is none of its business.
 
 import { once } from "node:events";
-import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 import { SignalboxError } from "../kernel/errors.ts";
 import type { Log } from "../kernel/log.ts";
 import { loopbackHosts, whyRefused } from "./door.ts";
+import { createFetchServer } from "./fetch-server.ts";
 import { answerHook, type HookHandler, refusal } from "./hooks.ts";
 
 /** Honest clients on loopback send their headers in one piece; a client that drips them only holds a place. */
@@ -48,16 +47,12 @@ export interface HttpServer {
 export async function listenHttp(edge: HttpEdge): Promise<HttpServer> {
   let hosts: ReadonlySet<string> = new Set();
   const app = createApp(edge, () => hosts);
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    overrideGlobalObjects: false,
-    serverOptions: {
-      headersTimeout: HEADERS_WITHIN_MS,
-      requestTimeout: REQUEST_WITHIN_MS,
-      connectionsCheckingInterval: LOOK_EVERY_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-    },
-  }) as Server;
+  const server = createFetchServer(app.fetch, {
+    headersTimeout: HEADERS_WITHIN_MS,
+    requestTimeout: REQUEST_WITHIN_MS,
+    connectionsCheckingInterval: LOOK_EVERY_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  });
   server.maxConnections = CONNECTIONS_MAX;
   server.listen(edge.port, edge.host);
   try {

@@ -14,6 +14,10 @@ const BRIDGE = `exports.runBridge = (args) => {
   const loaded = Object.keys(require.cache).map((path) => path.split("/").slice(-2).join("/"));
   console.log(JSON.stringify({ bridge: args, loaded }));
 };`;
+const DAEMON = `exports.main = async (verb, args) => {
+  console.log(JSON.stringify({ daemon: [verb, ...args] }));
+  return 5;
+};`;
 const MAIN = `
   const verb = process.argv[2];
   if (verb === "exit") process.exitCode = Number(process.argv[3]);
@@ -40,6 +44,7 @@ function install({ isBuilt = true, hasNode = true } = {}): Installation {
   if (isBuilt) {
     mkdirSync(join(dir, "dist"));
     writeFileSync(join(dir, "dist", "bridge.cjs"), BRIDGE);
+    writeFileSync(join(dir, "dist", "daemon.cjs"), DAEMON);
     writeFileSync(join(dir, "dist", "main.js"), MAIN);
   }
   if (hasNode) {
@@ -76,7 +81,12 @@ describe("on a supported Node", () => {
     expect(said(output)).toEqual({ bridge: ["--role", "owner"], loaded: ["bin/signalbox", "dist/bridge.cjs"] });
   });
 
-  it.each([[["mcp", "--help"]], [["status", "--json"]], [[]]])("leaves %j to main", async (args) => {
+  it.each(["serve", "daemon"])("starts the daemon from its own file for `%s` and ends as it ended", async (verb) => {
+    const { code, output } = await run([install().door, verb, "--state-dir", "/x"]);
+    expect({ code, said: said(output) }).toEqual({ code: 5, said: { daemon: [verb, "--state-dir", "/x"] } });
+  });
+
+  it.each([[["mcp", "--help"]], [["serve", "-h"]], [["status", "--json"]], [[]]])("leaves %j to main", async (args) => {
     expect(said((await run([install().door, ...args])).output).main).toEqual(args);
   });
 
@@ -88,7 +98,7 @@ describe("on a supported Node", () => {
     expect(said((await run([link, "mcp"])).output).bridge).toEqual([]);
   });
 
-  it.each([[["mcp"]], [["status"]]])("says in one sentence that it is not built, for %j", async (args) => {
+  it.each([[["mcp"]], [["serve"]], [["status"]]])("says in one sentence that it is not built, for %j", async (args) => {
     const { code, output } = await run([install({ isBuilt: false }).door, ...args]);
     expect(code).toBe(1);
     expect(output).toMatch(/^signalbox: it is not built yet\. Run `npm ci` .*\n$/);
