@@ -5,5 +5,12 @@ import { migration0001 } from "./0001-first.ts";
 import { migration0002 } from "./0002-worktrees.ts";
 import { migration0003 } from "./0003-open-messages.ts";
 import { migration0004 } from "./0004-pid-birth.ts";
+import { migration0005 } from "./0005-open-messages-by-age.ts";
 
-export const migrations: readonly Migration[] = [migration0001, migration0002, migration0003, migration0004];
+export const migrations: readonly Migration[] = [
+  migration0001,
+  migration0002,
+  migration0003,
+  migration0004,
+  migration0005,
+];
