@@ -61,15 +61,22 @@ export function cpuMsOf(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
+export function memoryMiB(pid: number, field: "VmRSS" | "VmHWM"): number {
+  return numberIn(readFileSync(`/proc/${pid}/status`, "utf8"), field) / 1_024;
+}
+
+function numberIn(text: string, name: string): number {
+  return Number(new RegExp(`${name}:\\s+(\\d+)`).exec(text)?.[1] ?? Number.NaN);
+}
+
 function countersOf(pid: number): { cpuMs: number; switches: number; rssMiB: number } {
-  const number = (text: string, name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(text)?.[1] ?? Number.NaN);
   let switches = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    switches += number(readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8"), "voluntary_ctxt_switches");
+    switches += numberIn(readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8"), "voluntary_ctxt_switches");
   }
   return {
     cpuMs: cpuMsOf(pid),
     switches,
-    rssMiB: number(readFileSync(`/proc/${pid}/status`, "utf8"), "VmRSS") / 1_024,
+    rssMiB: memoryMiB(pid, "VmRSS"),
   };
 }

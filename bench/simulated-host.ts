@@ -5,7 +5,7 @@
 import { closeSync, mkdirSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
-import { createHttpClient } from "../src/agents/kinds/scripted/http.ts";
+import { createHttpClient, type HttpClient } from "../src/agents/kinds/scripted/http.ts";
 import { systemClock } from "../src/kernel/clock.ts";
 import { createFrameReader, encodeFrame } from "../src/terminals/pty/frames.ts";
 import { type HostStart, PROTOCOL, type Request } from "../src/terminals/pty/protocol.ts";
@@ -18,12 +18,13 @@ interface Agent {
   pid: number;
   conversationId: string;
   env: Record<string, string>;
+  /** Every program keeps connections of its own. */
+  http: HttpClient;
 }
 
 /** Above every pid that the kernel gives out (2^22), so that nobody else's process is meant by it. */
 let lastPid = 5_000_000;
 const agents = new Map<string, Agent>();
-const http = createHttpClient(systemClock);
 
 const rule = "─".repeat(80);
 const screen = {
@@ -78,15 +79,20 @@ function answer(socket: Socket, request: Request): void {
 function open(ref: string, argv: readonly string[], env: Record<string, string>): { pid: number; birth: null } {
   lastPid += 1;
   const conversationId = argv[argv.indexOf("--session-id") + 1] ?? "";
-  const agent = { pid: lastPid, conversationId, env };
+  const agent = { pid: lastPid, conversationId, env, http: createHttpClient(systemClock) };
   agents.set(ref, agent);
+  mkdirSync(sessionsDir(agent), { recursive: true });
   tellStatus(agent, "idle");
   return { pid: agent.pid, birth: null };
 }
 
-function tellStatus({ pid, conversationId: sessionId, env }: Agent, status: "idle" | "busy"): void {
-  const dir = join(env.SIGNALBOX_SCRIPTED_HOME ?? "", "sessions");
-  mkdirSync(dir, { recursive: true });
+function sessionsDir({ env }: Agent): string {
+  return join(env.SIGNALBOX_SCRIPTED_HOME ?? "", "sessions");
+}
+
+function tellStatus(agent: Agent, status: "idle" | "busy"): void {
+  const dir = sessionsDir(agent);
+  const { pid, conversationId: sessionId } = agent;
   writeFileSync(join(dir, `${pid}.new`), JSON.stringify({ pid, sessionId, status, statusUpdatedAt: Date.now() }));
   renameSync(join(dir, `${pid}.new`), join(dir, `${pid}.json`));
 }
@@ -111,5 +117,5 @@ async function post(agent: Agent, fields: Record<string, unknown>): Promise<void
     ...fields,
   };
   const headers = { Authorization: `Bearer ${agent.env.SIGNALBOX_HOOK_SECRET}` };
-  await http.post({ url: agent.env.SIGNALBOX_HOOKS_URL ?? "", headers, body, timeoutMs: 10_000 });
+  await agent.http.post({ url: agent.env.SIGNALBOX_HOOKS_URL ?? "", headers, body, timeoutMs: 10_000 });
 }

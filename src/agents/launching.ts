@@ -1,7 +1,7 @@
 // Starting one process for an agent: the intent is committed (a new generation, fresh secrets), the last process is known to be
 // gone, then the terminal is opened. Whether and when to start is the supervisor's business.
 
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { type Clock, sleep } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import type { ConversationId, Ids } from "../kernel/ids.ts";
@@ -102,7 +102,7 @@ function conversationFor(
 
 /** How a hook's secret is kept: hashed, because whoever has it speaks for the agent. */
 export function hashSecret(secret: string): string {
-  return createHash("sha256").update(secret).digest("hex");
+  return hash("sha256", secret);
 }
 
 async function untilGone({ outside, clock }: LaunchDeps, { pid, pid_birth: birth }: AgentRow): Promise<void> {

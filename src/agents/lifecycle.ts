@@ -38,6 +38,10 @@ export const MOVES: Record<AgentState, readonly AgentState[]> = {
   failed: ["starting", "closed"],
 };
 
+/** States of a running process. The next daemon sees them begin when it finds the process again, so since when an agent is in them
+ *  is kept in memory only: two commits per message less. */
+export const SEEN_ANEW: ReadonlySet<AgentState> = new Set<AgentState>(["ready", "working", "waiting"]);
+
 /** A question that stands open, with the id a person answers by. */
 export interface OpenRequest {
   requestId: string;

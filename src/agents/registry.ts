@@ -188,9 +188,11 @@ export function createRegistry(db: Database): Registry {
     patchAgent(id, patch) {
       const columns = Object.keys(patch);
       if (columns.length === 0) return;
+      const before = anyAgent(id);
       agentRows.forget(id);
       const assignments = columns.map((column) => `${column} = ?`).join(", ");
       db.run(`UPDATE agents SET ${assignments} WHERE agent_id = ?`, [...Object.values(patch), id]);
+      if (before !== undefined) agentRows.put(id, { ...before, ...patch });
     },
     processEnded({ agent_id, generation }) {
       agentRows.forget(agent_id);

@@ -296,9 +296,9 @@ export function createRun(options: RunOptions): Run {
     promptsHeard += 1;
     const heard = promptsHeard;
     later(HOOK_BELIEVED_MS, () => {
+      if (heard !== promptsHeard) return; // a later prompt has its own time to be believed
       options.readFile();
-      // A later prompt has its own time to be believed.
-      if (heard !== promptsHeard || facts.hookSays === null || facts.file?.status !== "idle") return;
+      if (facts.hookSays === null || facts.file?.status !== "idle") return;
       facts.hookSays = null;
       changed();
     });

@@ -14,7 +14,7 @@ import { createFileWitnesses } from "./file-witnesses.ts";
 import type { AgentKind, AgentKindName, HookReport, TranscriptReading } from "./kind.ts";
 import { type LaunchDeps, launchAgent } from "./launching.ts";
 import { createLeftovers } from "./leftovers.ts";
-import { type AgentState, type Derived, deriveState } from "./lifecycle.ts";
+import { type AgentState, type Derived, deriveState, SEEN_ANEW } from "./lifecycle.ts";
 import { promptsWith } from "./prompt-records.ts";
 import type { AgentRow } from "./registry.ts";
 import { decideRestart, EXITS_KEPT } from "./restart-policy.ts";
@@ -91,7 +91,7 @@ export interface SupervisorDeps extends LaunchDeps {
 export function createSupervisor(deps: SupervisorDeps): Supervisor {
   const { registry, clock, log, events, serial, outside } = deps;
   const runs = new Map<AgentId, Run>();
-  const lastState = new Map<AgentId, AgentState>();
+  const lastState = new Map<AgentId, { state: AgentState; sinceMs: number }>();
   const turnEndedMs = new Map<AgentId, number>();
   const transcripts = createTranscripts(deps);
   const witnesses = createFileWitnesses(deps, () => runs.values());
@@ -123,11 +123,11 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
     const row = registry.agent(agentId);
     if (row === undefined || isDetached) return;
     const { state } = deriveState(row, runs.get(agentId)?.facts ?? null);
-    if (lastState.get(agentId) !== state) {
-      lastState.set(agentId, state);
-      log.info("agent.state", { agent: agentId, state });
+    if (lastState.get(agentId)?.state !== state) {
       const sinceMs = clock.now();
-      record(agentId, () => registry.patchAgent(agentId, { state_since: sinceMs }));
+      lastState.set(agentId, { state, sinceMs });
+      log.info("agent.state", { agent: agentId, state });
+      if (!SEEN_ANEW.has(state)) record(agentId, () => registry.patchAgent(agentId, { state_since: sinceMs }));
     }
     events.ring("agent", agentId);
   };
@@ -317,7 +317,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       return {
         ...derived,
         row,
-        sinceMs: row.state_since,
+        sinceMs: lastState.get(row.agent_id)?.sinceMs ?? row.state_since,
         pid: run === null ? null : (run.facts.file?.pid ?? run.terminal.pid),
         terminal: run === null ? null : { backend, ref: run.terminal.ref, attach },
       };
@@ -387,8 +387,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       await leftovers.endAll();
       const wanted = registry.agents().filter((row) => row.desired === "running");
       await Promise.all(wanted.filter((row) => row.rest === "none" || row.rest === "crashed").map(readopt));
-      for (const row of registry.agents())
-        lastState.set(row.agent_id, deriveState(row, runs.get(row.agent_id)?.facts ?? null).state);
+      for (const row of registry.agents().filter(({ agent_id }) => !runs.has(agent_id)))
+        lastState.set(row.agent_id, { state: deriveState(row, null).state, sinceMs: row.state_since });
     },
     detach() {
       isDetached = true;

@@ -1,7 +1,7 @@
 // The audit log: one row per command and per refusal, written in the transaction of what it tells. Rows carry ids, codes and
 // counts, never message bodies. Each row's hash covers the row before it, so that a change in the middle shows.
 
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Clock } from "../kernel/clock.ts";
 import { isoTime } from "../kernel/clock.ts";
 import type { Database } from "../storage/database.ts";
@@ -105,5 +105,5 @@ export function createAuditLog(db: Database, clock: Clock): AuditLog {
 
 function chainHash(previous: string, row: Omit<AuditRow, "hash">): string {
   const fields = [row.seq, row.at, row.actor, row.role, row.tool, row.target, row.outcome, row.detail];
-  return createHash("sha256").update(previous).update(JSON.stringify(fields)).digest("hex");
+  return hash("sha256", previous + JSON.stringify(fields));
 }

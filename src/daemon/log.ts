@@ -1,7 +1,8 @@
 // The operator's log: pino, to a file in the log directory and, in the foreground, to stderr. Never to stdout, which belongs to
-// MCP. The file is private, and the last one is kept when it has grown too large.
+// MCP. The file is private, and the last one is kept when it has grown too large. It is written off the event loop, all lines
+// together that came meanwhile; what a kill takes of it no promise rests on.
 
-import { mkdirSync, renameSync, statSync } from "node:fs";
+import { mkdirSync, openSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { destination, multistream, pino } from "pino";
 import { SignalboxError } from "../kernel/errors.ts";
@@ -21,7 +22,7 @@ export function openLog(options: { logDir: string; toStderr: boolean; level?: st
   try {
     mkdirSync(options.logDir, { recursive: true, mode: 0o700 });
     if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > LOG_BYTES_MAX) renameSync(file, `${file}.1`);
-    const toFile = destination({ dest: file, sync: true, mode: 0o600 });
+    const toFile = destination({ fd: openSync(file, "a", 0o600), sync: false });
     const streams = [{ stream: toFile, level: "debug" as const }];
     if (options.toStderr) streams.push({ stream: destination({ dest: 2, sync: true }), level: "debug" as const });
     const logger = pino({ level: options.level ?? "info", base: null }, multistream(streams));

@@ -4,7 +4,7 @@
 import { assert } from "../kernel/errors.ts";
 import type { AgentId, ConversationId, MessageId } from "../kernel/ids.ts";
 import type { Database } from "../storage/database.ts";
-import { createRowCache, type RowCache } from "../storage/row-cache.ts";
+import { createRowCache } from "../storage/row-cache.ts";
 import { MESSAGE_MOVES, MESSAGE_STATES, type MessageState } from "./delivery.ts";
 
 export interface MessageRow {
@@ -82,6 +82,8 @@ const STATES_BEFORE = Object.fromEntries(
   }),
 ) as Record<MessageState, string>;
 
+const IN_FLIGHT: ReadonlySet<MessageState> = new Set<MessageState>(["sending", "delivered"]);
+
 /** Rows are shared and frozen. */
 export interface Mailbox {
   add(message: NewMessage, now: number): MessageRow;
@@ -117,24 +119,42 @@ export function createMailbox(db: Database): Mailbox {
   // Every step of a message is followed by some sixty questions about its agent's queue (measured), with few answers.
   const byId = createRowCache<MessageRow | undefined>(db, textOf);
   const nextOf = createRowCache<MessageRow | undefined>(db, textOf);
-  const textOfAll = (rows: readonly MessageRow[]) => rows.reduce((sum, row) => sum + textOf(row), 0);
-  const inFlight: Partial<Record<MessageState, RowCache<readonly MessageRow[]>>> = {
-    sending: createRowCache(db, textOfAll),
-    delivered: createRowCache(db, textOfAll),
-  };
+  const inFlightOf = createRowCache<readonly MessageRow[]>(db, (rows) =>
+    rows.reduce((sum, row) => sum + textOf(row), 0),
+  );
 
-  const changes = ({ message_id, agent_id }: Pick<MessageRow, "message_id" | "agent_id">) => {
-    byId.forget(message_id);
-    for (const cache of [nextOf, ...Object.values(inFlight)]) cache.forget(agent_id);
-  };
   const get = (id: string) =>
     byId.get(id, () => db.get<MessageRow>("SELECT * FROM messages WHERE message_id = ?", [id]));
+
+  const inFlight = (agentId: AgentId) =>
+    inFlightOf.get(agentId, () =>
+      db.all<MessageRow>(
+        "SELECT * FROM messages WHERE agent_id = ? AND state IN ('sending', 'delivered') AND ended_at IS NULL ORDER BY seq",
+        [agentId],
+      ),
+    );
+
+  /** Writes fields of one message. False when `write` found it in no state to be written. */
+  const change = (id: MessageId, fields: Partial<MessageRow>, write: () => { changes: number }): boolean => {
+    const before = get(id);
+    if (before === undefined) return false;
+    const others = inFlight(before.agent_id).filter((row) => row.message_id !== id);
+    byId.forget(id);
+    inFlightOf.forget(before.agent_id);
+    if ([before.state, fields.state].includes("queued")) nextOf.forget(before.agent_id);
+    if (write().changes === 0) return false;
+    const after = { ...before, ...fields };
+    byId.put(id, after);
+    const flying = IN_FLIGHT.has(after.state) ? [...others, after].sort((a, b) => a.seq - b.seq) : others;
+    inFlightOf.put(before.agent_id, flying);
+    return true;
+  };
 
   return {
     get,
     add(message, now) {
-      changes(message);
-
+      byId.forget(message.message_id);
+      nextOf.forget(message.agent_id);
       db.run(
         `INSERT INTO messages (message_id, agent_id, sender, sender_label, body, task_id, task_title, priority, hops, state,
            accepted_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)`,
@@ -164,12 +184,11 @@ export function createMailbox(db: Database): Mailbox {
         ),
       ),
     inState(agentId, state) {
-      const read = () =>
-        db.all<MessageRow>(
-          "SELECT * FROM messages WHERE agent_id = ? AND state = ? AND ended_at IS NULL ORDER BY seq",
-          [agentId, state],
-        );
-      return inFlight[state]?.get(agentId, read) ?? read();
+      if (IN_FLIGHT.has(state)) return inFlight(agentId).filter((row) => row.state === state);
+      return db.all<MessageRow>(
+        "SELECT * FROM messages WHERE agent_id = ? AND state = ? AND ended_at IS NULL ORDER BY seq",
+        [agentId, state],
+      );
     },
     waiting: (agentId) =>
       db.get<{ count: number }>(
@@ -197,29 +216,29 @@ export function createMailbox(db: Database): Mailbox {
         )
         .map((row) => row.agent_id),
     move(row, to, patch) {
-      changes(row);
       const columns = Object.keys(patch);
       const assignments = ["state = ?", ...columns.map((column) => `${column} = ?`)].join(", ");
       const values = [to, ...Object.values(patch), row.message_id];
-      return (
-        db.run(`UPDATE messages SET ${assignments} WHERE message_id = ? AND state IN (${STATES_BEFORE[to]})`, values)
-          .changes > 0
+      return change(row.message_id, { ...patch, state: to }, () =>
+        db.run(`UPDATE messages SET ${assignments} WHERE message_id = ? AND state IN (${STATES_BEFORE[to]})`, values),
       );
     },
     confirmed(row, evidence) {
-      changes(row);
-      db.run("UPDATE messages SET evidence = ? WHERE message_id = ?", [evidence, row.message_id]);
+      change(row.message_id, { evidence }, () =>
+        db.run("UPDATE messages SET evidence = ? WHERE message_id = ?", [evidence, row.message_id]),
+      );
     },
     refused(row, promptId) {
-      changes(row);
-      db.run("UPDATE messages SET refused_prompts = refused_prompts || ' ' || ? WHERE message_id = ?", [
-        promptId,
-        row.message_id,
-      ]);
+      const refused_prompts = `${get(row.message_id)?.refused_prompts ?? ""} ${promptId}`;
+      change(row.message_id, { refused_prompts }, () =>
+        db.run("UPDATE messages SET refused_prompts = ? WHERE message_id = ?", [refused_prompts, row.message_id]),
+      );
     },
     tried(row) {
-      changes(row);
-      db.run("UPDATE messages SET attempts = attempts + 1 WHERE message_id = ?", [row.message_id]);
+      const attempts = (get(row.message_id)?.attempts ?? 0) + 1;
+      change(row.message_id, { attempts }, () =>
+        db.run("UPDATE messages SET attempts = ? WHERE message_id = ?", [attempts, row.message_id]),
+      );
     },
     expired: (now) =>
       db.all<MessageRow>(

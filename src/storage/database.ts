@@ -78,6 +78,9 @@ function openHandle(file: string, key: Buffer): Sqlite.Database {
     handle.pragma("cipher='aegis'");
     handle.pragma(`key="${rawKey(key)}"`);
     handle.prepare("SELECT count(*) FROM sqlite_schema").get(); // the first read: a wrong key shows here
+    // The daemon is alone with its file. Unless told so, SQLite asks the kernel for a lock twice per statement that reads and six
+    // times per commit (43 calls per message, measured).
+    handle.pragma("locking_mode=EXCLUSIVE");
     const mode = handle.pragma("journal_mode=WAL", { simple: true });
     if (mode !== "wal") {
       throw fileTrouble(

@@ -1,6 +1,7 @@
-// Rows that were read lately, so that a question asked twenty times between two writes goes to SQLite once. Holds only what is
-// committed: nothing is kept that was read inside a transaction, which may still be rolled back. Whoever writes a row says so
-// here before anybody can read it again; a room keeps such a cache only for tables that it alone writes.
+// Rows that were read or written lately, so that a question asked twenty times between two writes goes to SQLite once at most.
+// Holds only what is committed: nothing is kept that was read or written inside a transaction, which may still be rolled back.
+// Whoever writes a row says so here before anybody can read it again; a room keeps such a cache only for tables that it alone
+// writes.
 
 import type { Database } from "./database.ts";
 
@@ -12,8 +13,11 @@ const TEXT_MAX = 8 * 1024 * 1024;
 export interface RowCache<Value> {
   /** What `read` gave for this key the last time, if nothing was forgotten since. The value is frozen and shared. */
   get(key: string, read: () => Value): Value;
-  /** A row that the value was made of is about to change, or has changed. */
+  /** A row that the value was made of is about to change, or has changed. To be called before the write, so that one that
+   *  fails leaves nothing behind. */
   forget(key: string): void;
+  /** What the write that was just done has made of the value. */
+  put(key: string, value: Value): void;
 }
 
 /** `textOf` says how much text a value keeps in memory. */
@@ -23,27 +27,37 @@ export function createRowCache<Value>(
 ): RowCache<Value> {
   const kept = new Map<string, Value>();
   let text = 0;
+
+  const forget = (key: string) => {
+    const value = kept.get(key);
+    if (value !== undefined) text -= textOf(value);
+    kept.delete(key);
+  };
+
+  const put = (key: string, value: Value) => {
+    forget(key);
+    deepFreeze(value);
+    if (db.inTransaction) return;
+    const more = textOf(value);
+    // All at once instead of the oldest one: it is seldom reached, and an empty cache is a correct one.
+    if (kept.size >= ENTRIES_MAX || text + more > TEXT_MAX) {
+      kept.clear();
+      text = 0;
+    }
+    kept.set(key, value);
+    text += more;
+  };
+
   return {
     get(key, read) {
-      if (db.inTransaction) return read();
+      // Inside a transaction too: what is still kept was committed before it began, and it has not written that row.
       if (kept.has(key)) return kept.get(key) as Value;
       const value = read();
-      const more = textOf(value);
-      // All at once instead of the oldest one: it is seldom reached, and an empty cache is a correct one.
-      if (kept.size >= ENTRIES_MAX || text + more > TEXT_MAX) {
-        kept.clear();
-        text = 0;
-      }
-      kept.set(key, deepFreeze(value));
-      text += more;
+      put(key, value);
       return value;
     },
-    forget(key) {
-      const value = kept.get(key);
-      if (value === undefined) return void kept.delete(key);
-      kept.delete(key);
-      text -= textOf(value);
-    },
+    forget,
+    put,
   };
 }
 

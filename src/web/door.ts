@@ -18,13 +18,21 @@ const SECRET_PARAMETERS = new Set([
   "password",
 ]);
 
+/** A request as far as the door looks at it. */
+export interface Visitor {
+  method: string;
+  /** The path with its query, or the whole URL. */
+  url: string;
+  header(name: string): string | null;
+}
+
 /** Why the request must not come in, as a status and an error; null when it may. `hosts` are the only names and ports
  *  this server answers to, as in a Host header. */
 export function whyRefused(
-  request: Request,
+  { method, url, header }: Visitor,
   hosts: ReadonlySet<string>,
 ): { status: 401 | 403; error: SignalboxError } | null {
-  const host = request.headers.get("host");
+  const host = header("host");
   if (host === null || !hosts.has(host.toLowerCase())) {
     return forbidden(
       "This server answers only under its own loopback address.",
@@ -32,17 +40,18 @@ export function whyRefused(
     );
   }
   // A program that is no browser sends no Origin. "null" (sandboxed frames, files) is somebody we do not know.
-  const origin = request.headers.get("origin");
+  const origin = header("origin");
   if (origin !== null && !(origin.startsWith("http://") && hosts.has(origin.slice("http://".length).toLowerCase()))) {
     return forbidden("Requests of other web pages are refused.", "Use a program, not a web page.");
   }
   // Browsers leave Origin out of simple reads, but not this. Following a link is all right.
-  const site = request.headers.get("sec-fetch-site") ?? "none";
-  const isLink = request.headers.get("sec-fetch-mode") === "navigate" && request.method === "GET";
+  const site = header("sec-fetch-site") ?? "none";
+  const isLink = header("sec-fetch-mode") === "navigate" && method === "GET";
   if (site !== "none" && site !== "same-origin" && !isLink) {
     return forbidden("Requests of other web pages are refused.", "Use a program, not a web page.");
   }
-  for (const name of new URL(request.url).searchParams.keys()) {
+  const query = url.indexOf("?");
+  for (const name of query < 0 ? [] : new URLSearchParams(url.slice(query)).keys()) {
     if (!SECRET_PARAMETERS.has(name.toLowerCase())) continue;
     const message = "A token in the query string is refused, even a valid one.";
     const nextStep = "Send it in the Authorization header; revoke this one, for it may have been logged on its way.";

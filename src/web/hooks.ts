@@ -1,6 +1,7 @@
 // The endpoint that agents' hooks post to. It checks form and size, finds the bearer secret, and hands the payload on; an
 // answer may take hours, because a permission question waits for a person. What a hook means is known below.
 
+import type { IncomingMessage } from "node:http";
 import { asSignalboxError, SignalboxError } from "../kernel/errors.ts";
 import type { Log } from "../kernel/log.ts";
 
@@ -23,10 +24,21 @@ export type HookOutcome = { is: "answered"; body: unknown } | { is: "unknown_sec
 
 export type HookHandler = (call: HookCall) => Promise<HookOutcome>;
 
-export async function answerHook(request: Request, handle: HookHandler, log: Log): Promise<Response> {
-  const secret = /^Bearer ([\x21-\x7e]+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+/** What is answered, and with which status. */
+export interface HookAnswer {
+  status: number;
+  body: unknown;
+}
+
+/** `gone` aborts when the agent has stopped waiting for the answer. Never rejects. */
+export async function answerHook(
+  request: IncomingMessage,
+  gone: AbortSignal,
+  { hooks, log }: { hooks: HookHandler; log: Log },
+): Promise<HookAnswer> {
+  const secret = /^Bearer ([\x21-\x7e]+)$/i.exec(request.headers.authorization ?? "")?.[1];
   if (secret === undefined) return refusal(401, unknownSecret);
-  const mediaType = (request.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
+  const mediaType = (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase();
   if (mediaType !== "application/json") return refusal(415, notJson);
   const body = await readBody(request, HOOK_BYTES_MAX);
   if (body === null) return refusal(413, tooLarge);
@@ -37,9 +49,9 @@ export async function answerHook(request: Request, handle: HookHandler, log: Log
     return refusal(400, notJson);
   }
   try {
-    const source = request.headers.get(SOURCE_HEADER);
-    const outcome = await handle({ secret, source, payload, signal: request.signal });
-    return outcome.is === "answered" ? Response.json(outcome.body) : refusal(401, unknownSecret);
+    const source = request.headers[SOURCE_HEADER]?.toString() ?? null;
+    const outcome = await hooks({ secret, source, payload, signal: gone });
+    return outcome.is === "answered" ? { status: 200, body: outcome.body } : refusal(401, unknownSecret);
   } catch (thrown) {
     const error = asSignalboxError(thrown);
     log.error("hook_failed", { code: error.code });
@@ -47,24 +59,24 @@ export async function answerHook(request: Request, handle: HookHandler, log: Log
   }
 }
 
-/** The body as text, or null when it is longer than `bytesMax`; nothing beyond that is kept or waited for. */
-async function readBody(request: Request, bytesMax: number): Promise<string | null> {
-  const declared = request.headers.get("content-length");
-  // node's parser ends a body at its declared length, so a declared length that fits needs no counting.
-  if (declared !== null) return Number(declared) <= bytesMax ? await request.text() : null;
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of request.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > bytesMax) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
+/** The body as text, or null when it is longer than `bytesMax` or breaks off; nothing beyond that is kept or waited for. */
+function readBody(request: IncomingMessage, bytesMax: number): Promise<string | null> {
+  if (Number(request.headers["content-length"] ?? 0) > bytesMax) return Promise.resolve(null);
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= bytesMax) chunks.push(chunk);
+      else resolve(null);
+    });
+    request.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
+    request.on("close", () => resolve(null));
+  });
 }
 
-export function refusal(status: number, error: SignalboxError): Response {
-  const headers = status === 401 ? { "WWW-Authenticate": 'Bearer realm="signalbox"' } : {};
-  return Response.json({ error: error.toBody() }, { status, headers });
+function refusal(status: number, error: SignalboxError): HookAnswer {
+  return { status, body: { error: error.toBody() } };
 }
 
 const unknownSecret = new SignalboxError(

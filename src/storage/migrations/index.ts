@@ -6,6 +6,7 @@ import { migration0002 } from "./0002-worktrees.ts";
 import { migration0003 } from "./0003-open-messages.ts";
 import { migration0004 } from "./0004-pid-birth.ts";
 import { migration0005 } from "./0005-refused-prompts.ts";
+import { migration0006 } from "./0006-open-messages-by-age.ts";
 
 export const migrations: readonly Migration[] = [
   migration0001,
@@ -13,4 +14,5 @@ export const migrations: readonly Migration[] = [
   migration0003,
   migration0004,
   migration0005,
+  migration0006,
 ];

@@ -1,20 +1,19 @@
-// A node:http server that answers with a fetch handler. What makes Request objects out of its requests is loaded with the first
-// one: it takes a fifth of a daemon's start (measured), and a daemon without agents may never be asked.
+// A fetch handler as a listener of node:http. What makes Request objects out of requests is loaded with the first one: it takes a
+// fifth of a daemon's start (measured), and a daemon without HTTP clients may never be asked.
 
-import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 
 type Fetch = (request: Request) => Response | Promise<Response>;
 type Listener = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 
-/** Not listening yet. */
-export function createFetchServer(fetch: Fetch, options: ServerOptions): Server {
+export function createFetchListener(fetch: Fetch): Listener {
   let listener: Promise<Listener> | null = null;
-  return createServer(options, async (incoming, outgoing) => {
+  return async (incoming, outgoing) => {
     listener ??= loadListener(fetch);
     const listen = await listener;
     // Whoever went away meanwhile has asked nothing: the listener would miss that they are gone.
     if (!outgoing.destroyed) listen(incoming, outgoing);
-  });
+  };
 }
 
 async function loadListener(fetch: Fetch): Promise<Listener> {
