@@ -115,6 +115,8 @@ export interface TranscriptReading {
   interrupted: boolean;
   /** The last API error of that turn in words, if its last attempt failed. */
   apiError: string | null;
+  /** True when the program has given that turn up because of it; false while it tries again. */
+  gaveUp: boolean;
   /** Last assistant text after the marker, if any. */
   reply: string | null;
 }

@@ -134,7 +134,7 @@ export function createConfirmations(deps: {
     const now = clock.now();
     switch (step.do) {
       case "confirm":
-        ledger.move(row, "delivered", arrivalIn(traces, now) ?? {});
+        ledger.move(row, "delivered", arrivalIn(traces, now));
         return deps.arrived(row.agent_id);
       case "wait":
         return expect(row);

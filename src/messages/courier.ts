@@ -166,7 +166,7 @@ export function createCourier(deps: {
   /** Where a queued message is; one that has arrived is `delivered` from now on. */
   const locate = (message: MessageRow): Whereabouts["is"] => {
     const found = whereIs(lines, message);
-    if (found.is === "arrived") ledger.move(message, "delivered", arrivalIn(found.traces, clock.now()) ?? {});
+    if (found.is === "arrived") ledger.move(message, "delivered", arrivalIn(found.traces, clock.now()));
     return found.is;
   };
 

@@ -40,7 +40,7 @@ const sighting = fc.record({
   attempts: fc.integer({ min: 1, max: 9 }),
   waitedMs: fc.integer({ min: 0, max: 20_000 }),
   transcript: fc.option(fc.record({ hasMarker: fc.boolean() }), { nil: null }),
-  wasNoted: fc.boolean(),
+  noted: fc.constantFrom("no" as const, "yes" as const, "left" as const),
   mayBeUnseen: fc.boolean(),
   line: fc.option(
     fc.record({
@@ -66,7 +66,7 @@ describe("a confirmation that is late", () => {
     fc.assert(
       fc.property(sighting, (seen) => {
         const step = resolveLate({ ...seen, line: null });
-        if (seen.wasNoted) expect(step.do).toBe("confirm");
+        if (seen.noted === "left") expect(step.do).toBe("confirm");
         else if (seen.mayBeUnseen && seen.transcript?.hasMarker !== true) expect(step.do).toBe("unknown");
       }),
     );
@@ -85,7 +85,7 @@ describe("a confirmation that is late", () => {
     const seen = {
       waitedMs: 10_000,
       transcript: { hasMarker: false },
-      wasNoted: false,
+      noted: "no",
       mayBeUnseen: false,
       line: { state: "ready", promptBox: "empty", keysByPerson: false },
     } as const;

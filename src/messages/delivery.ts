@@ -60,8 +60,8 @@ export interface Sighting {
   waitedMs: number;
   /** What the transcript says; null when it cannot be read although one should exist. */
   transcript: { hasMarker: boolean } | null;
-  /** The program noted down a prompt with it, and no transcript that could be read would tell of it. */
-  wasNoted: boolean;
+  /** Whether the program noted down a prompt with it. `left`: and no transcript will tell more of it. */
+  noted: "no" | "yes" | "left";
   /** The process went so soon after it was handed over, in a way that nothing notes down, that the transcript need not show it. */
   mayBeUnseen: boolean;
   /** The agent now; null when the process is gone. */
@@ -86,7 +86,7 @@ const RETURN_AFTER_MS = 8_000;
 /** Decides about a leased message whose confirmation is late. Retyping could submit twice, so the transcript is asked
  *  first and the box second; only an idle prompt with an empty box and a clean transcript lets a message go back. */
 export function resolveLate(seen: Sighting): Step {
-  if (seen.transcript?.hasMarker || seen.wasNoted) return { do: "confirm" };
+  if (seen.transcript?.hasMarker || seen.noted === "left") return { do: "confirm" };
   if (seen.line === null) {
     if (seen.transcript === null) return { do: "unknown", reason: "the agent died and its transcript cannot be read" };
     return seen.mayBeUnseen
@@ -97,6 +97,8 @@ export function resolveLate(seen: Sighting): Step {
       : { do: "return", reason: "the agent died before taking it" };
   }
   if (seen.line.state === "busy" || seen.line.promptBox === "absent") return { do: "wait" };
+  // Taken once, it came back into the box by an interrupt.
+  if (seen.line.promptBox === "draft" && seen.transcript === null && seen.noted === "yes") return { do: "confirm" };
   if (seen.line.promptBox === "draft") return seen.line.keysByPerson ? { do: "wait" } : { do: "press_enter" };
   if (seen.transcript === null)
     return { do: "unknown", reason: "the prompt is empty and the transcript cannot be read" };

@@ -11,9 +11,9 @@ import type { MessagePatch, MessageRow } from "./mailbox.ts";
 export interface Traces {
   /** null when it cannot be read although one should exist. */
   transcript: TranscriptReading | null;
-  /** The process it was leased to was about to take a prompt with it that the gate had not refused, and is gone or in another
-   *  conversation. */
-  wasNoted: boolean;
+  /** Whether the process it was leased to was about to take a prompt with it that the gate had not refused. `left`: it is gone
+   *  since, or in another conversation, and no transcript will tell more. */
+  noted: "no" | "yes" | "left";
 }
 
 /** The evidence of what rests on such a note. */
@@ -23,12 +23,12 @@ export function tracesOf(lines: Lines, row: MessageRow): Traces {
   const { message_id, agent_id, generation, conversation_id, refused_prompts } = row;
   const header = markerOf(message_id);
   const transcript = lines.transcriptAbout(agent_id, header, conversation_id);
-  const line = lines.line(agent_id);
-  const isStillThere = line?.generation === generation && line?.conversationId === conversation_id;
-  if (generation === null || isStillThere) return { transcript, wasNoted: false };
+  if (generation === null) return { transcript, noted: "no" };
   const refused = refused_prompts.split(" "); // never without "", so that a prompt without a name does not count
-  const noted = lines.promptsNoted(agent_id, generation, header);
-  return { transcript, wasNoted: noted.some((promptId) => !refused.includes(promptId)) };
+  const isNoted = lines.promptsNoted(agent_id, generation, header).some((promptId) => !refused.includes(promptId));
+  const line = lines.line(agent_id);
+  const isStillThere = line?.generation === generation && line.conversationId === conversation_id;
+  return { transcript, noted: isNoted ? (isStillThere ? "yes" : "left") : "no" };
 }
 
 /** Where a message is that is queued although it may have been handed over: with the agent all the same (an unheard refusal), certainly
@@ -39,15 +39,14 @@ export type Whereabouts = { is: "away" } | { is: "arrived"; traces: Traces } | {
 export function whereIs(lines: Lines, row: MessageRow): Whereabouts {
   if (row.attempts === 0) return { is: "away" };
   const traces = tracesOf(lines, row);
-  if (traces.transcript?.hasMarker || traces.wasNoted) return { is: "arrived", traces };
+  if (traces.transcript?.hasMarker || traces.noted === "left") return { is: "arrived", traces };
   if (traces.transcript === null) return { is: "open" };
   const line = lines.line(row.agent_id);
   const isAtIt = line !== null && line.generation === row.generation && line.state !== "ready";
   return isAtIt ? { is: "open" } : { is: "away" };
 }
 
-/** What a row learns from traces that show its arrival; null where they do not. */
-export function arrivalIn({ transcript, wasNoted }: Traces, now: number): MessagePatch | null {
-  if (transcript?.hasMarker) return { delivered_at: now, evidence: "transcript" };
-  return wasNoted ? { delivered_at: now, evidence: NOTE } : null;
+/** What a row learns from traces that show its arrival. */
+export function arrivalIn({ transcript }: Traces, now: number): MessagePatch {
+  return { delivered_at: now, evidence: transcript?.hasMarker ? "transcript" : NOTE };
 }

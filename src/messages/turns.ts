@@ -79,7 +79,7 @@ export function createTurns(deps: {
   /** The transcript holds what ends a turn, or cannot be asked. */
   const hasEnd = (row: MessageRow) => {
     const transcript = transcriptOf(row);
-    return transcript === null || transcript.interrupted || (transcript.apiError ?? transcript.reply) !== null;
+    return transcript === null || transcript.interrupted || transcript.gaveUp || transcript.reply !== null;
   };
 
   /** Its prompt is there and nothing that ends a turn. */

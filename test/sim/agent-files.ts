@@ -44,6 +44,7 @@ export function createAgentFiles(
   let flushAtMs = 0;
   let busyShownMs = 0;
   let notes = 0;
+  let newest = "";
   let unflushed: { path: string; text: string; entries: ModelEntry[] }[] = [];
 
   return {
@@ -56,9 +57,10 @@ export function createAgentFiles(
       const about = { pid, sessionId: conversationId, ...socket };
       const text = JSON.stringify({ ...about, status, ...waiting, statusUpdatedAt: clock.now() });
       clock.after(fileAtMs - now(), () => {
+        newest = text;
         if (sim.strikes("file_torn", 0.15, name)) {
           files.write(sessionFile, text.slice(0, random.whole(0, text.length - 1)));
-          clock.after(random.between(1, 30), () => files.write(sessionFile, text));
+          clock.after(random.between(1, 30), () => files.write(sessionFile, newest));
           fileAtMs = Math.max(fileAtMs, now() + 31);
         } else files.write(sessionFile, text);
         if (status === "busy") busyShownMs = Math.max(fileAtMs, now());

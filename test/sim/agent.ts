@@ -20,6 +20,7 @@ import {
   type AgentWorld,
   type By,
   hasWordsInside,
+  idsIn,
   isMerged,
   MARKER,
   type ModelEntry,
@@ -222,7 +223,9 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
         return await rest();
       }
       if (answer !== null && hasWordsInside(prompt)) sim.count("race: a person's key fell inside a letter");
-      if (answer !== null && isMerged(prompt)) {
+      // What it has had already and gave back after an interrupt is the person's to submit again, with or without more words.
+      const isNew = !idsIn(prompt).some((id) => model.some((entry) => entry.messageId === id));
+      if (answer !== null && isMerged(prompt) && (isNew || by === "daemon")) {
         sim.violate(
           "the gate lets no message pass that a person's words ran into",
           `${me}: ${JSON.stringify(prompt.slice(0, 80))}`,

@@ -31,6 +31,10 @@ export interface Moment {
   isPersonal: boolean;
 }
 
+/** For so long after a person's Enter, where it is counted, nothing is typed; a turn that shows only later, because its file is late
+ *  and its hook lost, nobody can know of. */
+const ENTER_SHOWS_MS = 150;
+
 /** The daemon reads the session file at the begin of its look, this much before the picture is taken. */
 const FILE_READ_MS = 3;
 
@@ -62,7 +66,8 @@ export function judgeKeys(
   if (from.is === "submit" && at.phase === "busy") {
     // The session file follows the Enter by 30-78 ms: before, nobody can know.
     const knownMs = at.busyShownMs >= at.phaseSinceMs ? at.busyShownMs + FILE_READ_MS : lookedAtMs;
-    judge("nothing is typed while an agent works", knownMs, "", at.turnFrom);
+    const by = sim.time.monotonicMs() - at.phaseSinceMs < ENTER_SHOWS_MS ? at.turnFrom : null;
+    judge("nothing is typed while an agent works", knownMs, "", by);
   }
   // Blank lines are nobody's words, and no reader of a screen sees them.
   if (from.is === "submit" && at.draft.trim() !== "")

@@ -42,6 +42,12 @@ const FOUND: readonly [seed: number, what: string][] = [
   [656, "a person's Enter amid our wiping of the box sent half a header to the model"],
   [3014, "a full disk while an agent was closed left what it had taken without a verdict until the next start"],
   [3558, "a peer's message overtook one that was typed into a turn that a person had just begun"],
+  [20097, "a message whose refusal was not heard was called expired while the model had it"],
+  [20160, "an agent that was deleted while the daemon stood still had its running turn judged"],
+  [20734, "a full disk right after a start left a process nobody knew of, and two shared a conversation"],
+  [21016, "a message taken in a conversation that was cleared again before anybody could look was sent a second time"],
+  [26622, "a turn whose API was being retried counted as over"],
+  [29124, "Enter was pressed on a prompt that an interrupt had put back while its transcript could not be read"],
 ];
 
 it("what failed once holds: every seed of the list", async () => {

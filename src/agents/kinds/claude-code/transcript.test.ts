@@ -18,7 +18,7 @@ const file = (...lines: object[]) => lines.map((line) => JSON.stringify(line)).j
 /** How 2.1.330 writes what came in at its peer socket. */
 const PEER = { isMeta: true, origin: { kind: "peer" } };
 
-const NOTHING = { hasMarker: false, isQueued: false, interrupted: false, apiError: null, reply: null };
+const NOTHING = { hasMarker: false, isQueued: false, interrupted: false, apiError: null, gaveUp: false, reply: null };
 const FOUND = { ...NOTHING, hasMarker: true };
 
 describe("a transcript about one message", () => {
@@ -39,7 +39,7 @@ describe("a transcript about one message", () => {
     [
       "reports the API's last word",
       [user("do M1"), assistant("API Error: 529 x", { isApiErrorMessage: true })],
-      { ...FOUND, apiError: "529 x" },
+      { ...FOUND, apiError: "529 x", gaveUp: true },
     ],
     [
       "forgets a failure that was overcome",

@@ -29,16 +29,18 @@ export function readTranscript(text: string, marker: string): TranscriptReading 
     isQueued: at >= 0 && !isTurn && !isTakenBack,
     interrupted: false,
     apiError: null,
+    gaveUp: false,
     reply: null,
   };
   if (!isTurn) return reading; // Its own turn has not begun: what follows belongs to the turn before.
   for (const entry of entries.slice(at + 1)) {
     if (entry.is === "prompt") break;
     if (entry.is === "interrupt") return { ...reading, interrupted: true };
-    if (entry.is === "api_error") reading.apiError = entry.text;
+    // Attempts that are followed by another one leave no message.
+    if (entry.is === "api_error") Object.assign(reading, { apiError: entry.text, gaveUp: true });
     if (entry.is === "reply") {
       reading.reply = entry.text;
-      reading.apiError = null; // It came through after all.
+      Object.assign(reading, { apiError: null, gaveUp: false }); // It came through after all.
     }
   }
   return reading;

@@ -27,6 +27,7 @@ describe("a prompt", () => {
       isQueued: false,
       interrupted: false,
       apiError: null,
+      gaveUp: false,
       reply: "ACK: hello there",
     });
     expect(agent.screen()).toMatchObject({ alternate: true, bracketedPaste: true });

@@ -12,7 +12,7 @@ type Line =
   | { is: "reply"; text: string }
   | { is: "tool"; text: string }
   | { is: "tool_result"; text: string }
-  | { is: "api_error"; text: string }
+  | { is: "api_error"; text: string; isFinal: boolean }
   | { is: "interrupt" };
 
 /** Judges the transcript about the message that carries `marker`, from its last appearance on. */
@@ -22,16 +22,23 @@ export function readTranscript(text: string, marker: string): TranscriptReading 
     (line) => (line.is === "prompt" || line.is === "queued" || line.is === "joined") && line.text.includes(marker),
   );
   const isQueued = lines[at]?.is === "queued";
-  const reading: TranscriptReading = { hasMarker: at >= 0, isQueued, interrupted: false, apiError: null, reply: null };
+  const reading: TranscriptReading = {
+    hasMarker: at >= 0,
+    isQueued,
+    interrupted: false,
+    apiError: null,
+    gaveUp: false,
+    reply: null,
+  };
   if (at < 0 || isQueued) return reading; // What follows a queued prompt belongs to the turn before.
   for (const line of lines.slice(at + 1)) {
     if (line.is === "prompt") break; // The next turn, which is not this message's.
     if (line.is === "interrupt") return { ...reading, interrupted: true };
     if (line.is === "reply") {
       reading.reply = line.text;
-      reading.apiError = null; // It came through after all.
+      Object.assign(reading, { apiError: null, gaveUp: false }); // It came through after all.
     }
-    if (line.is === "api_error") reading.apiError = line.text;
+    if (line.is === "api_error") Object.assign(reading, { apiError: line.text, gaveUp: line.isFinal });
   }
   return reading;
 }
@@ -90,7 +97,7 @@ function readLine(raw: RawLine): Line[] {
     return type === "hook_additional_context" ? [{ is: "joined", text: String(content) }] : [];
   }
   if (raw.type === "api-request") {
-    return [{ is: "api_error", text: `${raw.status}, attempt ${raw.attempt}` }];
+    return [{ is: "api_error", text: `${raw.status}, attempt ${raw.attempt}`, isFinal: false }];
   }
   const content = raw.message?.content;
   if (raw.type === "user" && typeof content === "string") return [{ is: "prompt", text: content }];
@@ -109,5 +116,6 @@ function readUserPart({ type, text, content }: RawPart): Line[] {
 function readAssistantPart({ type, text, name, input }: RawPart, isApiError: boolean): Line[] {
   if (type === "tool_use") return [{ is: "tool", text: `${name}(${JSON.stringify(input)})` }];
   if (type !== "text" || text === undefined) return [];
-  return isApiError ? [{ is: "api_error", text: text.replace(/^API Error: /, "") }] : [{ is: "reply", text }];
+  if (!isApiError) return [{ is: "reply", text }];
+  return [{ is: "api_error", text: text.replace(/^API Error: /, ""), isFinal: true }];
 }
