@@ -15,6 +15,7 @@ import type { AgentKind, AgentKindName, HookReport, TranscriptReading } from "./
 import { type LaunchDeps, launchAgent } from "./launching.ts";
 import { createLeftovers } from "./leftovers.ts";
 import { type AgentState, type Derived, deriveState, SEEN_ANEW } from "./lifecycle.ts";
+import { createLookups } from "./lookups.ts";
 import { promptsWith } from "./prompt-records.ts";
 import type { AgentRow } from "./registry.ts";
 import { decideRestart, EXITS_KEPT } from "./restart-policy.ts";
@@ -97,27 +98,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   const witnesses = createFileWitnesses(deps, () => runs.values());
   let isDetached = false;
 
-  const kindOf = (row: AgentRow): AgentKind => {
-    const kind = deps.kinds.get(row.kind);
-    if (kind === undefined) throw new Error(`invariant broken: kind ${row.kind} is registered`);
-    return kind;
-  };
-
-  const backendOf = (name: BackendName): TerminalBackend => {
-    const backend = deps.backends.get(name);
-    if (backend !== undefined) return backend;
-    throw new SignalboxError(
-      "terminal_unavailable",
-      `The terminal ${name} is not there.`,
-      "Create a session with terminal: pty, which needs nothing installed.",
-    );
-  };
-
-  const sessionOf = (row: AgentRow) => {
-    const session = registry.anySession(row.session_id);
-    if (session === undefined) throw new Error("invariant broken: an agent's session exists");
-    return session;
-  };
+  const { kindOf, backendOf, sessionOf } = createLookups(deps);
 
   const changed = (agentId: AgentId) => {
     const row = registry.agent(agentId);
@@ -241,8 +222,15 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
         attachRun(registry.agent(agentId) ?? row, terminal, false);
       } catch (thrown) {
         const error = asSignalboxError(thrown);
-        registry.patchAgent(agentId, { rest: "failed", rest_reason: `${error.message} ${error.nextStep}`, pid: null });
-        changed(agentId);
+        record(agentId, () => {
+          if (runs.has(agentId)) return;
+          registry.patchAgent(agentId, {
+            rest: "failed",
+            rest_reason: `${error.message} ${error.nextStep}`,
+            pid: null,
+          });
+          changed(agentId);
+        });
         throw error;
       }
     });

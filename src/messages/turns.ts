@@ -49,6 +49,7 @@ export function createTurns(deps: {
 }): Turns {
   const { mailbox, ledger, lines, clock } = deps;
   const graces = new Map<AgentId, Timer>();
+  const bornAt = clock.now();
   /** Prompts told of since the last turn's end. */
   const prompts = new Map<AgentId, number>();
 
@@ -131,7 +132,9 @@ export function createTurns(deps: {
       // with its own; either way the transcript will say.
       const isOneOfTwo = (prompts.get(agentId) ?? 0) > 1;
       prompts.delete(agentId);
-      const isUnseen = (row: MessageRow) => isOneOfTwo && transcriptOf(row)?.hasMarker === false;
+      // So does one that an earlier daemon delivered: its turn may have ended while nobody listened, and another one begun.
+      const isDoubtful = (row: MessageRow) => isOneOfTwo || (row.delivered_at ?? 0) < bornAt;
+      const isUnseen = (row: MessageRow) => isDoubtful(row) && transcriptOf(row)?.hasMarker === false;
       for (const row of mailbox.inState(agentId, "delivered")) if (!isQueued(row) && !isUnseen(row)) end(row, how);
     },
     detach() {

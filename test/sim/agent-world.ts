@@ -37,12 +37,16 @@ export interface ModelEntry {
   isForgotten: boolean;
   /** True when a power cut took every trace of it from the disk. */
   isTraceless: boolean;
+  /** True when it is a second copy and nobody answered the hook that would have kept it from the model. */
+  isUnasked: boolean;
 }
 
 /** The world's side of a program: network, other processes, people. */
 export interface AgentWorld {
   sim: Sim;
   model: ModelEntry[];
+  /** The messages that the gate has let pass. */
+  passed: Set<string>;
   /** Delivers one hook; resolves to the answer, or null when there is none. Never rejects. */
   postHook(post: {
     secret: string;

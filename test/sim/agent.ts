@@ -70,6 +70,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   let promptCount = 0;
   let prompts = 0;
   let promptId = "";
+  let isUnasked = false;
   let carried: string[] = [];
   let escapePause: { cancel(): void } | null = null;
   const connections = new Set<AbortController>();
@@ -143,6 +144,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     const fields = { prompt_id: id, prompt };
     const noted = witness.note({ session_id: conversationId, ...fields });
     const answer = await tell("UserPromptSubmit", fields, 5_000);
+    isUnasked = answer === null;
+    if (answer !== null && answer.decision !== "block") for (const one of idsIn(prompt)) world.passed.add(one);
     if (sim.variant.notesLate) await noted;
     return answer;
   };
@@ -172,7 +175,9 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     for (const [, messageId = ""] of prompt.matchAll(MARKER)) {
       const isAnswer = via === "stop_hook" || via === "context";
       const about = { messageId, agentId, pid, conversationId, promptId: isAnswer ? null : promptId };
-      const entry: ModelEntry = { ...about, atMs: now(), via, by, isForgotten: false, isTraceless: false };
+      const isCopy = isUnasked && !isAnswer && world.passed.has(messageId);
+      const kept = { isForgotten: false, isTraceless: false, isUnasked: isCopy };
+      const entry: ModelEntry = { ...about, atMs: now(), via, by, ...kept };
       model.push(entry);
       entries.push(entry);
       sim.trace(`MODEL of ${me} gets ${messageId} via ${via}`);
@@ -502,7 +507,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     const command = COMMAND.exec(prompt.trimStart())?.[1];
     const ids = [...prompt.matchAll(MARKER)].map(([, id]) => id);
     const by = from.is === "person" ? "person" : "daemon";
-    if (ids.length > 1 && by === "daemon")
+    if (new Set(ids).size > 1 && by === "daemon")
       sim.violate("every message has a prompt of its own", `${me}: ${ids.join(" and ")}`);
     if (isMerged(prompt)) sim.count("race: a person's words ran into a message");
     if (command === "clear" && phase === "idle") return guarded(clear());

@@ -67,9 +67,12 @@ function checkModel({ sim, db, model }: Evidence): void {
   for (const row of db.all<MessageRow>("SELECT * FROM messages ORDER BY seq")) {
     const seen = model.filter((entry) => entry.messageId === row.message_id);
     const given = seen.filter((entry) => entry.by === "daemon");
-    // Nothing tells of a prompt that the gate refused, whose program did not hear it, and was killed before it wrote that down.
+    // Nothing tells of a prompt that the gate refused, whose program did not hear it, and was killed before it wrote that down; and
+    // nothing keeps a second copy from the model that a program has in hand while no daemon can be asked.
     const isUntold = (entry: ModelEntry) =>
-      entry.isTraceless || (entry.isForgotten && row.refused_prompts !== "" && entry.promptId !== null);
+      entry.isTraceless ||
+      entry.isUnasked ||
+      (entry.isForgotten && row.refused_prompts !== "" && entry.promptId !== null);
     const kept = given.filter((entry) => !isUntold(entry));
     const about = `${row.message_id} (${row.state}${row.failure_code === null ? "" : `, ${row.failure_code}`})`;
     if (seen.some((entry) => entry.agentId !== row.agent_id))

@@ -92,7 +92,7 @@ export function createDaemon(options: {
         if (mine.isDead || error instanceof Killed) return;
         // A daemon that cannot start says why and ends; the next client tries again.
         sim.count("daemon did not start");
-        if (!sim.machine.isDiskFull) {
+        if (!sim.machine.isDiskFull && !mine.isDiskLost) {
           sim.violate(
             "a daemon can always start again",
             String(error?.stack ?? error)

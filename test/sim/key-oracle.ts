@@ -9,7 +9,7 @@
 // What a race then does to a message is not left to luck: the gate keeps a prompt that ran into words from the model.
 
 import type { Dialog } from "../../src/agents/kinds/scripted/dialogs.ts";
-import type { Phase } from "./agent-world.ts";
+import { isMerged, type Phase } from "./agent-world.ts";
 import type { Sim } from "./sim.ts";
 import type { Source } from "./simulated-kind.ts";
 
@@ -72,7 +72,9 @@ export function judgeKeys(
   // Blank lines are nobody's words, and no reader of a screen sees them.
   if (from.is === "submit" && at.draft.trim() !== "")
     judge("nothing is typed behind a draft", at.draftSinceMs, at.draft.slice(0, 40), at.draftFrom);
-  if (!at.isPersonal) return;
+  // A blank line beside a letter is nobody's word either.
+  const isLetterAlone = at.draft.includes("[signalbox msg_") && !isMerged(at.draft);
+  if (!at.isPersonal || isLetterAlone) return;
   if (from.is === "enter")
     judge("nobody submits a person's draft for them", at.draftSinceMs, at.draft.slice(0, 40), at.draftFrom);
   // Words that ran into a letter are owed to the person and come back once the letter is out of the box.

@@ -48,6 +48,8 @@ const FOUND: readonly [seed: number, what: string][] = [
   [21016, "a message taken in a conversation that was cleared again before anybody could look was sent a second time"],
   [26622, "a turn whose API was being retried counted as over"],
   [29124, "Enter was pressed on a prompt that an interrupt had put back while its transcript could not be read"],
+  [32587, "a message that an earlier daemon had delivered got the reply of a turn that was not its own"],
+  [38043, "a start that a full disk refused left an agent `starting` for ever"],
 ];
 
 it("what failed once holds: every seed of the list", async () => {

@@ -48,6 +48,7 @@ export async function runSeed(seed: number, { isPlain = false } = {}): Promise<V
   current = sim;
   const disk = createDisk(sim);
   const model: ModelEntry[] = [];
+  const passed = new Set<string>();
   const programs = new Map<number, AgentProgram>();
   const agentStates = new Set<string>();
   let lastPid = FIRST_PID;
@@ -67,6 +68,7 @@ export async function runSeed(seed: number, { isPlain = false } = {}): Promise<V
         {
           sim,
           model,
+          passed,
           trust,
           postHook: (post) => network(post),
           isConversationLive: (id, exceptPid) =>
