@@ -101,16 +101,16 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
   const { kindOf, backendOf, sessionOf } = createLookups(deps);
 
   const changed = (agentId: AgentId) => {
+    if (isDetached) return;
     const row = registry.agent(agentId);
-    if (row === undefined || isDetached) return;
-    const { state } = deriveState(row, runs.get(agentId)?.facts ?? null);
-    if (lastState.get(agentId)?.state !== state) {
+    const state = row && deriveState(row, runs.get(agentId)?.facts ?? null).state;
+    if (state !== undefined && lastState.get(agentId)?.state !== state) {
       const sinceMs = clock.now();
       lastState.set(agentId, { state, sinceMs });
       log.info("agent.state", { agent: agentId, state });
       if (!SEEN_ANEW.has(state)) record(agentId, () => registry.patchAgent(agentId, { state_since: sinceMs }));
     }
-    events.ring("agent", agentId);
+    events.ring("agent", agentId); // A deleted one too: what it had taken waits for the end of its process.
   };
 
   /** Writes down what the world did, which no refusal undoes: while the disk is full it is tried again. */

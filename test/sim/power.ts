@@ -37,7 +37,7 @@ export function createPower(parts: {
         if (readTranscript(transcript, header).hasMarker) continue;
         entry.isForgotten = true;
         const records = sim.files.list(SIM_PROMPTS).filter((name) => name.startsWith(entry.agentId));
-        entry.isTraceless = !records.some((name) => sim.files.read(`${SIM_PROMPTS}/${name}`)?.includes(header));
+        entry.isTraceless ||= !records.some((name) => sim.files.read(`${SIM_PROMPTS}/${name}`)?.includes(header));
       }
     }
     pids.startAgain();
