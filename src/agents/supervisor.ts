@@ -346,7 +346,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       if (signal.is === "turn_ended") turnEndedMs.set(agentId, clock.monotonicMs());
       if (signal.is === "prompt_submitted" || signal.is === "tool_started") turnEndedMs.delete(agentId);
       run.signal(signal);
-      return signal.is === "dialog_opened" ? run.hold(signal.dialog, payload, gone) : null;
+      // Not one that was answered at the terminal before we heard of it.
+      return signal.is === "dialog_opened" && !gone.aborted ? run.hold(signal.dialog, payload, gone) : null;
     },
     async answer(agentId, requestId, decision) {
       const run = runOf(agentId);

@@ -290,7 +290,10 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       }
       next = await runOne(next);
     }
-    if (phase === "busy") becomeIdle(random.between(45, 66));
+    if (phase !== "busy") return;
+    const late = takeQueue(); // Queued in the moment the turn ended.
+    if (late !== null) return await runTurns(late);
+    becomeIdle(random.between(45, 66));
   };
 
   /** What came over the socket is told of when it is taken. Refused, it is gone: it never stood in the box. */

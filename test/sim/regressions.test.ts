@@ -49,6 +49,7 @@ const FOUND: readonly [seed: number, what: string][] = [
   [26622, "a turn whose API was being retried counted as over"],
   [29124, "Enter was pressed on a prompt that an interrupt had put back while its transcript could not be read"],
   [32587, "a message that an earlier daemon had delivered got the reply of a turn that was not its own"],
+  [53585, "a permission hook that came after its answer at the terminal left an agent `waiting` for ever"],
   [49426, "a full disk while an agent was deleted left its running message without a verdict"],
   [38043, "a start that a full disk refused left an agent `starting` for ever"],
 ];

@@ -139,7 +139,7 @@ export function createConversation(options: {
       const end = await runOne(next.prompt, next.via);
       next = await afterTurn(end, next);
     }
-    enter("idle", null);
+    if (phase === "busy") await rest(); // A prompt may have been queued in the moment the turn ended.
   }
 
   async function runOne(prompt: string, via: Via): Promise<TurnEnd> {
