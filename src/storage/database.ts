@@ -232,6 +232,7 @@ function createLogSync(
   const sync = async () => {
     await gathered();
     const reached = written;
+    if (onDisk >= reached) return; // closed meanwhile
     try {
       descriptor ??= openSync(file, "r");
       await syncFile(descriptor);
