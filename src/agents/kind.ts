@@ -154,6 +154,8 @@ export interface AgentKind {
   typed(text: string): string;
   /** Keys that put `typed(text)` into an empty prompt box and submit it, in one piece. `text` is already sanitised. */
   submitKeys(text: string): string;
+  /** The same without the Enter at its end. */
+  pasteKeys(text: string): string;
   /** What is written to its peer socket to hand `text` over in `from`'s name. */
   peerLine(text: string, from: string): string;
   /** Keys that put `text` into an empty prompt box and leave it there. */

@@ -5,7 +5,7 @@ import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } fr
 import { processBirth } from "../terminals/processes.ts";
 import type { Executables } from "./executables.ts";
 import { writeToPeerSocket } from "./peer-socket.ts";
-import { pidExists } from "./processes.ts";
+import { isStopped, pidExists } from "./processes.ts";
 import { createPromptRecords, type PromptRecords } from "./prompt-records.ts";
 import { watchSessionFiles } from "./session-files.ts";
 import { createWorktrees, type Worktrees } from "./worktrees.ts";
@@ -14,6 +14,8 @@ export interface Outside {
   executables: Executables;
   /** Whether a process of that pid exists now. */
   pidExists(pid: number): boolean;
+  /** Whether the process stands still by a signal (SIGSTOP, Ctrl-Z); false where nothing tells. */
+  isStopped(pid: number): boolean;
   /** When the process began, so that a later one of the same number is not taken for it; null where nothing tells. */
   processBirth(pid: number): string | null;
   exists(path: string): boolean;
@@ -36,6 +38,7 @@ export function realOutside(
   return {
     executables,
     pidExists,
+    isStopped,
     processBirth,
     exists: existsSync,
     readText(path) {

@@ -51,6 +51,7 @@ export interface HeldRequest extends OpenRequest {
 export interface Sighting {
   reading: ScreenReading;
   viewerInputs: number;
+  outputBytes: number;
 }
 
 export interface Run {
@@ -157,7 +158,7 @@ export function createRun(options: RunOptions): Run {
       .then((screen) => {
         const reading = kind.readScreen(screen);
         takeReading(reading);
-        return { reading, viewerInputs: screen.viewerInputs };
+        return { reading, viewerInputs: screen.viewerInputs, outputBytes: screen.outputBytes };
       })
       .finally(() => {
         looking = null;

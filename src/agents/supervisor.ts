@@ -45,6 +45,8 @@ export interface Line {
   /** Reads the screen now. */
   look(): Promise<Sighting>;
   conversationId: ConversationId;
+  /** Whether the process stands still by a signal, and reads nothing until it is told to go on. */
+  isStopped(): boolean;
   /** True while a usage limit holds the queue back. */
   isLimited: boolean;
   /** Hands a text over in another agent's name without touching the prompt; null where the program cannot. */
@@ -327,7 +329,8 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
         socket === null || !run.facts.settled
           ? null
           : (text: string, from: string) => outside.writeToPeerSocket(socket, kind.peerLine(text, from));
-      return { state, generation: row.generation, kind, terminal, look, conversationId, isLimited, peer };
+      const isStopped = () => outside.isStopped(run.facts.file?.pid ?? terminal.pid);
+      return { state, generation: row.generation, kind, terminal, look, conversationId, isLimited, isStopped, peer };
     },
     async hook(agentId, report, payload, gone) {
       const run = runs.get(agentId);

@@ -21,6 +21,9 @@ const SYSTEM_PROMPT_MAX = 64 * 1024;
 
 const permissionMode = z.enum(PERMISSION_MODES).default("manual").describe("Claude Code's own permission mode.");
 
+/** Messages are headed by their sender's name, and agents are told that these speak for the person in charge. */
+const RESERVED = new Set(["operator", "owner", "observer", "signalbox"]);
+
 export const createAgent = defineCommand({
   name: "create_agent",
   title: "Start an agent",
@@ -34,7 +37,9 @@ export const createAgent = defineCommand({
   localOnly: false,
   input: z.strictObject({
     session_id: sessionId,
-    name: nameField("agent (default: the next free Agent_#)").optional(),
+    name: nameField("agent (default: the next free Agent_#)")
+      .refine((name) => !RESERVED.has(name.toLowerCase()), "this name stands for a person in what agents read")
+      .optional(),
     specialization: text(200, "What this agent is for, in a few words."),
     system_prompt: text(SYSTEM_PROMPT_MAX, "Added to the agent's system prompt."),
     model: z

@@ -14,6 +14,8 @@ import { arrivalIn, type Traces, tracesOf } from "./traces.ts";
 
 /** The hook follows the Enter within 14-100 ms, tens of ms more for a megabyte (measured); later than this is late. */
 const CONFIRM_MS = 2_000;
+/** Ink may take this long to show; a letter that stands in the box is submitted then. */
+const DRAWN_MS = 100;
 /** A program that has not read its keys for this long hangs, and will need a person rather than more keys. */
 const KEYS_HELD_MS = 30_000;
 
@@ -24,17 +26,28 @@ interface Wait {
   /** The count of human keys at the time of ours: the box is ours only while it stands still. -1: nothing was typed by us. */
   keysAtWrite: number;
   keysHeldUntilMs: number;
-  /** Its process was seen alive when the first deadline had passed: a transcript that does not show it by then never will. */
+  /** How many bytes the program had written when we typed; null where nothing was typed, or perhaps did not reach it. */
+  outputAtWrite: number | null;
+  /** The same at the first look after the deadline. */
+  outputSeen: number | null;
+  /** Its process has drawn something later than that: a transcript that does not show the message by then never will. */
   outlivedIt: boolean;
+  /** Only the letter was typed; its Enter follows when it is seen to stand in the box as a letter. */
+  isPasted: boolean;
 }
 
 export interface Confirmations {
   /** The message has been handed over, or was by an earlier daemon: its confirmation is waited for from now on. `viewerInputs`
    *  is the count of human keys at the look before ours were typed. */
   expect(message: MessageRow, viewerInputs?: number): void;
+  /** Its keys go to the terminal now, after a look at which the program had written so much; not `isWhole`: without the Enter, which
+   *  follows when the letter is seen to stand in the box. */
+  typing(message: MessageRow, how: { outputBytes: number; isWhole: boolean }): void;
   /** What carries the message leaves only now: its time begins anew. */
   left(message: MessageRow): void;
   isExpected(message: MessageRow): boolean;
+  /** The keys may not have come to the terminal: that the program shows nothing says nothing. */
+  maybeUnwritten(message: MessageRow): void;
   /** The terminal holds the keys until the program reads again: typed once more, they would arrive twice. */
   keysAreHeld(message: MessageRow): void;
   detach(): void;
@@ -68,11 +81,15 @@ export function createConfirmations(deps: {
       sinceMs: clock.monotonicMs(),
       keysAtWrite: -1,
       keysHeldUntilMs: 0,
+      outputAtWrite: null,
+      outputSeen: null,
       outlivedIt: false,
+      isPasted: false,
     };
     if (viewerInputs !== undefined) wait.keysAtWrite = viewerInputs;
     wait.timer?.cancel();
-    wait.timer = clock.after(CONFIRM_MS, () => {
+    const isFresh = wait.isPasted && clock.monotonicMs() - wait.sinceMs < CONFIRM_MS;
+    wait.timer = clock.after(isFresh ? DRAWN_MS : CONFIRM_MS, () => {
       judge(id).catch((error) => {
         log.warn("courier.judge_failed", { message: id, error: String(error) });
         if (!isDetached) expect(message);
@@ -93,7 +110,12 @@ export function createConfirmations(deps: {
     const line = lines.line(agentId);
     const isSameProcess = line !== null && line.generation === row.generation;
     if (isSameProcess && sighting !== null) recogniseBox(row, line, sighting);
-    if (wait !== undefined && isSameProcess) wait.outlivedIt = true;
+    // What a stopped program has before it, it reads when it goes on: its time begins then.
+    if (wait !== undefined && isSameProcess && line.isStopped()) wait.sinceMs = clock.monotonicMs();
+    if (wait !== undefined && isSameProcess && sighting !== null) {
+      if (wait.outputSeen !== null && sighting.outputBytes > wait.outputSeen) wait.outlivedIt = true;
+      wait.outputSeen ??= sighting.outputBytes;
+    }
     const traces = tracesOf(lines, row);
     const step = resolveLate({
       attempts: row.attempts,
@@ -110,12 +132,13 @@ export function createConfirmations(deps: {
             keysByPerson:
               wait?.keysAtWrite !== sighting?.viewerInputs ||
               !isOurs(sighting?.reading.draft ?? "", line.kind.typed(letterOf(row)), true),
+            hasDrawn: !line.isStopped() && sighting?.outputBytes !== wait?.outputAtWrite,
           }
         : null,
     });
     const areKeysHeld = isSameProcess && (wait?.keysHeldUntilMs ?? 0) > clock.monotonicMs();
     const next: Step = areKeysHeld && step.do !== "confirm" ? { do: "wait" } : step;
-    log.info("message.late", { message: id, step: next.do });
+    log[next.do === "wait" ? "debug" : "info"]("message.late", { message: id, step: next.do });
     await carryOut(row, next, { line, traces });
   };
 
@@ -138,12 +161,15 @@ export function createConfirmations(deps: {
         return deps.arrived(row.agent_id);
       case "wait":
         return expect(row);
-      case "press_enter":
-        mailbox.tried(row);
+      case "press_enter": {
+        const wait = waits.get(row.message_id);
+        if (wait?.isPasted) wait.isPasted = false;
+        else mailbox.tried(row);
         expect(row);
         return await line?.terminal.write(line.kind.keys.enter, {
-          ifViewerInputs: waits.get(row.message_id)?.keysAtWrite ?? -1,
+          ifViewerInputs: wait?.keysAtWrite ?? -1,
         });
+      }
       case "return":
         // Nobody is left to return it to.
         if (lines.stateOf(row.agent_id) === null) {
@@ -166,10 +192,22 @@ export function createConfirmations(deps: {
     expect,
     left(message) {
       const wait = waits.get(message.message_id);
-      if (wait !== undefined) Object.assign(wait, { sinceMs: clock.monotonicMs(), outlivedIt: false });
+      if (wait !== undefined)
+        Object.assign(wait, { sinceMs: clock.monotonicMs(), outlivedIt: false, outputSeen: null });
       expect(message);
     },
+    typing(message, { outputBytes, isWhole }) {
+      const wait = waits.get(message.message_id);
+      if (wait === undefined) return;
+      wait.outputAtWrite = outputBytes;
+      wait.isPasted = !isWhole;
+      if (wait.isPasted) expect(message);
+    },
     isExpected: (message) => waits.has(message.message_id),
+    maybeUnwritten(message) {
+      const wait = waits.get(message.message_id);
+      if (wait !== undefined) wait.outputAtWrite = null;
+    },
     keysAreHeld(message) {
       const wait = waits.get(message.message_id);
       if (wait !== undefined) wait.keysHeldUntilMs = clock.monotonicMs() + KEYS_HELD_MS;

@@ -2,6 +2,7 @@
 // no dialog), commits its intent before the keys and believes only the agent's own word that a message arrived. What becomes of a
 // message whose confirmation is late is confirmations.ts's; what is in the way in the box, prompt-box.ts's; when a turn is over, turns.ts's.
 
+import type { Sighting } from "../agents/run.ts";
 import type { Line } from "../agents/supervisor.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
@@ -140,7 +141,8 @@ export function createCourier(deps: {
   const deliverNext = async (agentId: AgentId): Promise<void> => {
     const before = lines.line(agentId);
     if (before === null || before.state !== "ready" || isDetached || box.isRedrawing(agentId)) return;
-    const { reading, viewerInputs } = await before.look();
+    const seen = await before.look();
+    const { reading, viewerInputs } = seen;
     // From here to the lease nothing awaits: the line that was looked at is the line that is used.
     const line = lines.line(agentId);
     expireDue();
@@ -160,7 +162,7 @@ export function createCourier(deps: {
     if (where === "open") return void clock.after(TRY_AGAIN_MS, () => ring(agentId));
     if (where === "arrived") return;
     if (message.expires_at !== null && message.expires_at <= clock.now()) return void expire(message);
-    await type(line, message, viewerInputs);
+    await type(line, message, seen);
   };
 
   /** Where a queued message is; one that has arrived is `delivered` from now on. */
@@ -203,7 +205,7 @@ export function createCourier(deps: {
     return ahead.length > 0;
   };
 
-  const type = async (line: Line, message: MessageRow, viewerInputs: number): Promise<void> => {
+  const type = async (line: Line, message: MessageRow, { viewerInputs, outputBytes }: Sighting): Promise<void> => {
     const leased = ledger.move(message, "sending", {
       sent_at: clock.now(),
       channel: "prompt",
@@ -212,16 +214,23 @@ export function createCourier(deps: {
       conversation_id: line.conversationId,
     });
     if (!leased) return;
+    // Where a person's keys may lie in the terminal that the program has not drawn yet, one of them could make our Enter mean
+    // something else (`!` before a letter makes it a shell's). Then the letter goes first, and its Enter when it is seen to stand there.
+    const isCareful = line.terminal.isShared || box.wasTouchedLately(message.agent_id);
+    const letter = letterOf(message);
     confirmations.expect(message, viewerInputs);
     box.typed(message.agent_id, { messageId: message.message_id, terminal: line.terminal, viewerInputs });
     if (!(await isStillClear(line, message, viewerInputs))) return;
     try {
-      await line.terminal.write(line.kind.submitKeys(letterOf(message)), { ifViewerInputs: viewerInputs });
+      confirmations.typing(message, { outputBytes, isWhole: !isCareful });
+      const keys = isCareful ? line.kind.pasteKeys(letter) : line.kind.submitKeys(letter);
+      await line.terminal.write(keys, { ifViewerInputs: viewerInputs });
     } catch (error) {
       const code = error instanceof SignalboxError ? error.code : null;
       // `conflict`: a person typed in between and nothing was written. Anything else may have been written in part.
       if (code === "conflict") ledger.move(message, "queued", { attempts: message.attempts, channel: null });
       if (code === "timeout") confirmations.keysAreHeld(message);
+      else confirmations.maybeUnwritten(message);
       log.info("courier.write_refused", { message: message.message_id, code });
     }
   };

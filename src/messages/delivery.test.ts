@@ -47,6 +47,7 @@ const sighting = fc.record({
       state: fc.constantFrom("ready" as const, "busy" as const),
       promptBox: fc.constantFrom("empty" as const, "draft" as const, "absent" as const),
       keysByPerson: fc.boolean(),
+      hasDrawn: fc.boolean(),
     }),
     { nil: null },
   ),
@@ -72,11 +73,20 @@ describe("a confirmation that is late", () => {
     );
   });
 
+  it("gives nothing back while the program stands still and its keys wait for it", () => {
+    fc.assert(
+      fc.property(sighting, (seen) => {
+        if (seen.line === null || seen.line.hasDrawn) return;
+        expect(["confirm", "wait", "press_enter"]).toContain(resolveLate(seen).do);
+      }),
+    );
+  });
+
   it("presses Enter only on an idle prompt whose box nobody but us has touched", () => {
     fc.assert(
       fc.property(sighting, (seen) => {
         if (resolveLate(seen).do !== "press_enter") return;
-        expect(seen.line).toEqual({ state: "ready", promptBox: "draft", keysByPerson: false });
+        expect(seen.line).toMatchObject({ state: "ready", promptBox: "draft", keysByPerson: false });
       }),
     );
   });
@@ -87,7 +97,7 @@ describe("a confirmation that is late", () => {
       transcript: { hasMarker: false },
       noted: "no",
       mayBeUnseen: false,
-      line: { state: "ready", promptBox: "empty", keysByPerson: false },
+      line: { state: "ready", promptBox: "empty", keysByPerson: false, hasDrawn: true },
     } as const;
     expect(resolveLate({ ...seen, attempts: ATTEMPTS_MAX - 1 }).do).toBe("return");
     expect(resolveLate({ ...seen, attempts: ATTEMPTS_MAX }).do).toBe("fail");

@@ -65,7 +65,13 @@ export interface Sighting {
   /** The process went so soon after it was handed over, in a way that nothing notes down, that the transcript need not show it. */
   mayBeUnseen: boolean;
   /** The agent now; null when the process is gone. */
-  line: { state: "ready" | "busy"; promptBox: "empty" | "draft" | "absent"; keysByPerson: boolean } | null;
+  line: {
+    state: "ready" | "busy";
+    promptBox: "empty" | "draft" | "absent";
+    keysByPerson: boolean;
+    /** False when the program has written nothing since the message was typed: it stands still, and its keys wait for it. */
+    hasDrawn: boolean;
+  } | null;
 }
 
 export type Step =
@@ -100,6 +106,7 @@ export function resolveLate(seen: Sighting): Step {
   // Taken once, it came back into the box by an interrupt.
   if (seen.line.promptBox === "draft" && seen.transcript === null && seen.noted === "yes") return { do: "confirm" };
   if (seen.line.promptBox === "draft") return seen.line.keysByPerson ? { do: "wait" } : { do: "press_enter" };
+  if (!seen.line.hasDrawn) return { do: "wait" };
   if (seen.transcript === null)
     return { do: "unknown", reason: "the prompt is empty and the transcript cannot be read" };
   if (seen.waitedMs < RETURN_AFTER_MS) return { do: "wait" };

@@ -104,10 +104,13 @@ function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }
 
+/** What is left of a paste's brackets where their Esc came in by itself. */
+const PASTE_ENDS = /^\[200~|\[201~$/gu;
+
 /** Whether what stands in a prompt box is nothing but (a part of) the letter. The box breaks lines where it likes and may show
  *  a placeholder for a long paste; the placeholder counts only where nobody else has touched the box. */
 export function isOurs(draft: string, letter: string, isUntouched: boolean): boolean {
-  const dense = (text: string) => text.replace(/\s+/gu, "");
+  const dense = (text: string) => text.replace(/\s+/gu, "").replace(PASTE_ENDS, "");
   if (dense(draft) !== "" && dense(letter).includes(dense(draft)))
     return dense(draft).includes("[signalboxmsg_") || isUntouched;
   return isUntouched && /^\[pasted text #\d+[^\]]*\]$/iu.test(draft.trim());

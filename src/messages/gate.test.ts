@@ -39,6 +39,7 @@ beforeEach(() => {
       owe: (_agent, words) => void owed.push(words),
       isRedrawing: () => false,
       wasJustTouched: () => false,
+      wasTouchedLately: () => false,
       clear: async () => {},
       restore: async () => false,
       typed() {},

@@ -14,6 +14,8 @@ const DRAFT_QUIET_MS = 3_000;
 const REDRAW_MS = 60;
 /** After a person's Enter it takes the session file 30-78 ms to say that a turn runs (measured). */
 const ENTER_SHOWS_MS = 150;
+/** A program that is starved or stopped for longer than this while a person types is its person's to wake. */
+const TOUCHED_LATELY_MS = 60_000;
 /** A blocked prompt comes back into the box a little after the answer: later than 175 ms on a slow machine (measured). */
 const BLOCKED_BACK_MS = 1_000;
 /** A box that will not empty is left to its person. */
@@ -34,6 +36,8 @@ export interface PromptBox {
   /** True when a person pressed keys since the last look: their Enter may have begun a turn that nothing shows yet. Asks to be
    *  rung again when it would show. */
   wasJustTouched(agentId: AgentId, viewerInputs: number): boolean;
+  /** True when a person has pressed keys in the last minute or so: some of them may not be drawn yet. */
+  wasTouchedLately(agentId: AgentId): boolean;
   /** A draft stands in the box. Does what may be done about it and asks to be rung again where that is worth it. */
   clear(agentId: AgentId, line: Line, seen: Seen): Promise<void>;
   /** The box is empty: true when a person's words had to go back into it first. */
@@ -48,7 +52,7 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
   const { mailbox, clock } = deps;
   const lastTyped = new Map<AgentId, Parameters<PromptBox["typed"]>[1]>();
   const owed = new Map<AgentId, { words: string; tries: number }>();
-  const inputsSeen = new Map<AgentId, { viewerInputs: number; untilMs: number }>();
+  const inputsSeen = new Map<AgentId, { viewerInputs: number; atMs: number; untilMs: number }>();
   const drafts = new Map<AgentId, Seen & { sinceMs: number }>();
   const redrawnAtMs = new Map<AgentId, number>();
 
@@ -81,14 +85,18 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
       return leftMs > 0;
     },
     wasJustTouched(agentId, viewerInputs) {
-      const seen = inputsSeen.get(agentId) ?? { viewerInputs: 0, untilMs: 0 };
+      const nowMs = clock.monotonicMs();
+      const before = inputsSeen.get(agentId) ?? { viewerInputs: 0, atMs: Number.NEGATIVE_INFINITY, untilMs: 0 };
       // Every look until then is as early as the first.
-      if (seen.viewerInputs !== viewerInputs) seen.untilMs = clock.monotonicMs() + ENTER_SHOWS_MS;
-      inputsSeen.set(agentId, { viewerInputs, untilMs: seen.untilMs });
+      const isNew = before.viewerInputs !== viewerInputs;
+      const seen = isNew ? { viewerInputs, atMs: nowMs, untilMs: nowMs + ENTER_SHOWS_MS } : before;
+      inputsSeen.set(agentId, seen);
       const leftMs = seen.untilMs - clock.monotonicMs();
       if (leftMs > 0) ringAfter(agentId, leftMs + 1); // a timer may come a moment early
       return leftMs > 0;
     },
+    wasTouchedLately: (agentId) =>
+      clock.monotonicMs() - (inputsSeen.get(agentId)?.atMs ?? Number.NEGATIVE_INFINITY) < TOUCHED_LATELY_MS,
     async clear(agentId, line, seen) {
       const debt = owed.get(agentId);
       // Only what holds our letter: the person may have begun another draft since.

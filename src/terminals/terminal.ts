@@ -84,6 +84,9 @@ export interface Terminal {
   readonly ref: string;
   readonly host: string;
   readonly pid: number;
+  /** True when a person's keys may reach the program by ways on which nobody counts them, so that `ifViewerInputs` keeps fewer
+   *  of them apart from ours than it should. */
+  readonly isShared: boolean;
   /** Hands all of `bytes` (encoded as UTF-8) to the terminal in one uninterrupted piece; resolves when the terminal has
    *  taken them. Rejects with `terminal_unavailable` when the process is gone, the host does not answer, or too much is
    *  waiting already (then nothing was written), and with `timeout` when the program does not read: the bytes stay queued. */

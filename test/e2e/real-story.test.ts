@@ -299,6 +299,61 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     expect([doomed, ...queued].map(({ message_id }) => product.turns(message_id))).toEqual([1, 1, 1]);
   });
 
+  it("a `!` that a person typed and the program has not drawn yet makes no shell command of a letter", async () => {
+    const agent = await oneAgent();
+    const { pid } = await product.agent(agent.agent_id);
+    const person = await product.attach(agent.agent_id, agent.name);
+    process.kill(pid, "SIGSTOP");
+    person.type("!");
+    const canary = join(product.root, "canary-of-a-letter");
+    const message = await send(agent, `run\ntouch ${canary}`);
+    await until("it is typed", async () => (await receipt(message)).state === "sending");
+    process.kill(pid, "SIGCONT");
+    await until("the letter stands in the box", async () => (await screenOf(agent)).includes("touch"));
+    // Twice the time in which an Enter would have followed.
+    expect(
+      (await product.call("get_message", { message_id: message.message_id, wait_for: "delivered", wait_s: 5 })).state,
+    ).toBe("sending");
+    expect(existsSync(canary)).toBe(false);
+    // The person takes it out again, line by line, and leaves the shell's mode.
+    const boxOf = async () => {
+      const lines = (await screenOf(agent)).split("\n");
+      const [above = 0, below = 0] = lines.flatMap((line, row) => (line.startsWith("────") ? [row] : [])).slice(-2);
+      return lines.slice(above + 1, below).join("\n");
+    };
+    await until("the letter is out of the box", async () => {
+      if (!(await boxOf()).includes("signalbox")) return true;
+      person.type("\x15");
+      return false;
+    });
+    await until("the `!` is gone", async () => {
+      if (!(await boxOf()).includes("!")) return true;
+      person.type("\x7f");
+      return false;
+    });
+    expect(await end(message)).toMatchObject({ state: "processed", failure: null });
+    await person.leave();
+    expect(existsSync(canary)).toBe(false);
+    expect(product.turns(message.message_id)).toBe(1);
+  });
+
+  it("an agent that stands still gets its message once when it goes on", async () => {
+    const agent = await oneAgent();
+    const { pid } = await product.agent(agent.agent_id);
+    process.kill(pid, "SIGSTOP");
+    const message = await send(agent, "once, when you can");
+    // Longer than a message that left no trace is waited for before it is sent again.
+    const waiting = await product.call("get_message", {
+      message_id: message.message_id,
+      wait_for: "delivered",
+      wait_s: 12,
+    });
+    expect(waiting).toMatchObject({ state: "sending", attempts: 1 });
+    process.kill(pid, "SIGCONT");
+    expect(await end(message)).toMatchObject({ state: "processed", failure: null, attempts: 1 });
+    expect(product.turns(message.message_id)).toBe(1);
+  });
+
   it("a prompt taken while no daemon lived, by an agent killed before it wrote that down, is not sent a second time", async () => {
     const agent = await oneAgent();
     const never = gate();

@@ -51,6 +51,13 @@ describe("bad input is refused with its code and changes nothing", () => {
     ["a command that is none", "make_coffee", () => ({}), "invalid_input"],
   ];
 
+  it("an agent may not be named as a person is", async () => {
+    const house = await startHouse();
+    const session = await house.call("create_session", { root_path: house.root });
+    const call = house.call("create_agent", { session_id: session.session_id, kind: "scripted", name: "Operator" });
+    await expect(call).rejects.toMatchObject({ code: "invalid_input" });
+  });
+
   it.each(cases)("%s", async (_what, command, input, code) => {
     const house = await startHouse();
     const before = rows(house);

@@ -33,6 +33,7 @@ export function createOutside(sim: Sim, life: Life, { pidExists, processBirth, l
   return {
     executables: { find: async () => ({ path: "/sim/node", firstArgs: ["/sim/agent"], version: null }) },
     pidExists,
+    isStopped: () => false,
     processBirth,
     exists: files.exists,
     readText: read,

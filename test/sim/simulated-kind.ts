@@ -48,6 +48,7 @@ export const simulatedKind: AgentKind = {
   },
   peerLine,
   submitKeys: (text) => tagOf("submit") + scripted.submitKeys(text),
+  pasteKeys: (text) => tagOf("submit") + scripted.pasteKeys(text),
   optionKeys: (dialog, option) => `${OPTION_TAG}${dialog.summary}${OPTION_END}${scripted.optionKeys(dialog, option)}`,
   keys: taggedKeys(),
 };

@@ -224,6 +224,7 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
       ref,
       host,
       pid: entry.pid,
+      isShared: !sim.variant.countsKeys,
       async write(tagged, { ifViewerInputs } = {}) {
         const { from, bytes } = sourceOf(tagged);
         const { lookedAtMs } = entry;

@@ -204,6 +204,7 @@ function createTerminal({ unreachable, end }: World, link: { isCut: boolean }, e
     ref,
     host,
     pid: entry.pid,
+    isShared: false,
     async write(bytes, { ifViewerInputs }: WriteOptions = {}) {
       reach();
       if (entry.end) throw new SignalboxError("terminal_unavailable", "The process has ended.", "Start it again.");

@@ -34,6 +34,7 @@ export function createPtyTerminal({ host, ref, opened, connection, connectApart 
     ref,
     host,
     pid: opened.pid,
+    isShared: false,
 
     async write(bytes, options = {}) {
       if (ended) throw processGone();

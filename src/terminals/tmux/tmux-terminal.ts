@@ -77,6 +77,7 @@ export function createTmuxTerminal(needs: TmuxTerminalNeeds): TmuxTerminal {
     ref: row.ref,
     host,
     pid: row.pid,
+    isShared: true,
     pane: row.id,
 
     async write(bytes, { ifViewerInputs } = {}) {

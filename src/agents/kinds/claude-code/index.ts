@@ -4,7 +4,7 @@
 import type { AgentKind } from "../../kind.ts";
 import { readRegistry, registryDir, transcriptPath } from "./files.ts";
 import { answers, translate } from "./hooks.ts";
-import { draftKeys, keys, optionKeys, peerLine, submitKeys, typed } from "./keys.ts";
+import { draftKeys, keys, optionKeys, pasteKeys, peerLine, submitKeys, typed } from "./keys.ts";
 import { launch } from "./launch.ts";
 import { readApiTrouble, readScreen } from "./screen.ts";
 import { isResumable, readTranscript, renderTranscript } from "./transcript.ts";
@@ -35,6 +35,7 @@ export const claudeCode: AgentKind = {
   peerLine,
   typed,
   submitKeys,
+  pasteKeys,
   draftKeys,
   optionKeys,
   keys,

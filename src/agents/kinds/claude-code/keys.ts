@@ -24,9 +24,13 @@ export function typed(text: string): string {
 
 /** Bracketed, because an unbracketed text of some length turns its Enter into a line break. `text` holds no escape. */
 export function submitKeys(text: string): string {
+  return pasteKeys(text) + ENTER;
+}
+
+export function pasteKeys(text: string): string {
   const words = typed(text);
   // A backslash directly before Enter means "new line"; the blank behind it is trimmed off again.
-  return draftKeys(words.endsWith("\\") ? `${words} ` : words) + ENTER;
+  return draftKeys(words.endsWith("\\") ? `${words} ` : words);
 }
 
 export function draftKeys(text: string): string {

@@ -28,7 +28,7 @@ export function launch(request: LaunchRequest): LaunchPlan {
     resume ? "--resume" : "--session-id",
     request.conversationId,
     "--name",
-    request.name,
+    plainName(request.name),
     "--permission-mode",
     PERMISSION_MODE_FLAG[request.permissionMode],
     "--settings",
@@ -58,6 +58,15 @@ export function launch(request: LaunchRequest): LaunchPlan {
       SIGNALBOX_AGENT_TOKEN: request.mcpToken,
     },
   };
+}
+
+/** The program writes the name into the rule above its box. What is drawn wider than it is long, or looks like a rule or a sign
+ *  itself, would hide the box from us. */
+function plainName(name: string): string {
+  return name.replace(
+    /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Extended_Pictographic}\u2500-\u259f\u3000-\u303f\uff00-\uffef❯]/gu,
+    "·",
+  );
 }
 
 function settings(request: LaunchRequest) {

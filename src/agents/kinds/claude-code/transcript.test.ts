@@ -46,6 +46,7 @@ describe("a transcript about one message", () => {
       [user("do M1"), assistant("API Error: 500", { isApiErrorMessage: true }), assistant("done")],
       { ...FOUND, reply: "done" },
     ],
+    ["takes no quotation for it", [user("you said: \\M1 then"), assistant("yes")], NOTHING],
     ["counts a queued prompt", [queue("enqueue", "do M1"), assistant("of before")], { ...FOUND, isQueued: true }],
     ["not one taken back into the box", [queue("enqueue", "do M1"), queue("popAll", "do M1")], NOTHING],
     ["one sent again after that", [queue("enqueue", "M1"), queue("popAll", "M1"), user("M1")], FOUND],

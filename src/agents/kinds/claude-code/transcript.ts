@@ -2,7 +2,7 @@
 // lines, and the torn last line of a killed process say nothing.
 
 import type { TranscriptReading } from "../../kind.ts";
-import { transcriptLines } from "../transcript-lines.ts";
+import { carries, transcriptLines } from "../transcript-lines.ts";
 
 type Entry =
   | { is: "prompt"; text: string }
@@ -19,11 +19,11 @@ type Entry =
  *  until it was taken back into the box: the program delivers it without asking again. */
 export function readTranscript(text: string, marker: string): TranscriptReading {
   const entries = readEntries(text);
-  const carries = (entry: Entry) => "text" in entry && entry.text.includes(marker);
-  let at = entries.findLastIndex((entry) => (entry.is === "prompt" || entry.is === "joined") && carries(entry));
+  const isOfIt = (entry: Entry) => "text" in entry && carries(entry.text, marker);
+  let at = entries.findLastIndex((entry) => (entry.is === "prompt" || entry.is === "joined") && isOfIt(entry));
   const isTurn = at >= 0;
-  if (!isTurn) at = entries.findLastIndex((entry) => entry.is === "queued" && carries(entry));
-  const isTakenBack = !isTurn && entries.slice(at + 1).some((entry) => entry.is === "taken_back" && carries(entry));
+  if (!isTurn) at = entries.findLastIndex((entry) => entry.is === "queued" && isOfIt(entry));
+  const isTakenBack = !isTurn && entries.slice(at + 1).some((entry) => entry.is === "taken_back" && isOfIt(entry));
   const reading: TranscriptReading = {
     hasMarker: at >= 0 && !isTakenBack,
     isQueued: at >= 0 && !isTurn && !isTakenBack,

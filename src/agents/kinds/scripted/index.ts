@@ -54,8 +54,8 @@ export const scripted: AgentKind = {
   readScreen,
   readApiTrouble: () => null,
 
-  // A backslash directly before Enter would break the line instead of submitting; the blank is trimmed off again.
-  submitKeys: (text) => `\x1b[200~${text}${text.endsWith("\\") ? " " : ""}\x1b[201~${ENTER}`,
+  submitKeys: (text) => pasteKeys(text) + ENTER,
+  pasteKeys,
   optionKeys({ selected }, option) {
     const steps = option - selected;
     return (steps < 0 ? UP : DOWN).repeat(Math.abs(steps)) + ENTER;
@@ -66,6 +66,11 @@ export const scripted: AgentKind = {
   keys: { enter: ENTER, interrupt: "\x1b", clearLine: "\x15", stash: "\x13" },
   answers,
 };
+
+/** A backslash directly before Enter would break the line instead of submitting; the blank is trimmed off again. */
+function pasteKeys(text: string): string {
+  return `\x1b[200~${text}${text.endsWith("\\") ? " " : ""}\x1b[201~`;
+}
 
 function readRegistry(text: string): RegistryEntry | null {
   let raw: Record<string, unknown> | null;

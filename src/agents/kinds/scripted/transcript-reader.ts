@@ -2,7 +2,7 @@
 // one of a killed process) says nothing.
 
 import type { TranscriptReading } from "../../kind.ts";
-import { transcriptLines } from "../transcript-lines.ts";
+import { carries, transcriptLines } from "../transcript-lines.ts";
 import { INTERRUPT_LINE, INTERRUPT_LINE_IN_TOOL } from "./words.ts";
 
 type Line =
@@ -19,7 +19,7 @@ type Line =
 export function readTranscript(text: string, marker: string): TranscriptReading {
   const lines = transcriptLines(text).flatMap(readLine);
   const at = lines.findLastIndex(
-    (line) => (line.is === "prompt" || line.is === "queued" || line.is === "joined") && line.text.includes(marker),
+    (line) => (line.is === "prompt" || line.is === "queued" || line.is === "joined") && carries(line.text, marker),
   );
   const isQueued = lines[at]?.is === "queued";
   const reading: TranscriptReading = {
