@@ -5,7 +5,7 @@
 import { type Clock, sleep, type Timer } from "../kernel/clock.ts";
 import type { ConversationId, Ids } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
-import type { ExitStatus, Terminal } from "../terminals/terminal.ts";
+import type { ExitStatus, Screen, Terminal } from "../terminals/terminal.ts";
 import { agreeingOption, isSameDialog } from "./dialogs.ts";
 import type { AgentKind, DialogSeen, RegistryEntry, ScreenReading, Signal } from "./kind.ts";
 import type { OpenRequest, RunFacts } from "./lifecycle.ts";
@@ -48,10 +48,8 @@ export interface HeldRequest extends OpenRequest {
 }
 
 /** The screen as read at one moment, with the count of human keys it was read after (see Screen.viewerInputs). */
-export interface Sighting {
+export interface Sighting extends Pick<Screen, "viewerInputs" | "outputBytes"> {
   reading: ScreenReading;
-  viewerInputs: number;
-  outputBytes: number;
 }
 
 export interface Run {

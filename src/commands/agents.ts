@@ -11,7 +11,7 @@ import type { AgentId } from "../kernel/ids.ts";
 import { adderSystemPrompt } from "../tasks/adder.ts";
 import { endAgents, refuseToLose, workAtRisk, worktreesAtRisk } from "./endings.ts";
 import { type Call, defineCommand } from "./execute.ts";
-import { agentId, force, idempotencyKey, nameField, note, sessionId, text, waitSeconds } from "./fields.ts";
+import { agentId, agentName, force, idempotencyKey, note, sessionId, text, waitSeconds } from "./fields.ts";
 import { requireAgent, requireSession, waitUntil } from "./house.ts";
 import { acceptMessage, bodyField } from "./messages.ts";
 import { renderStartedAgent, renderWaitingFor, startedAgain, startedAgentView, waitingForView } from "./views.ts";
@@ -20,9 +20,6 @@ import { renderStartedAgent, renderWaitingFor, startedAgain, startedAgentView, w
 const SYSTEM_PROMPT_MAX = 64 * 1024;
 
 const permissionMode = z.enum(PERMISSION_MODES).default("manual").describe("Claude Code's own permission mode.");
-
-/** Messages are headed by their sender's name, and agents are told that these speak for the person in charge. */
-const RESERVED = new Set(["operator", "owner", "observer", "signalbox"]);
 
 export const createAgent = defineCommand({
   name: "create_agent",
@@ -37,9 +34,7 @@ export const createAgent = defineCommand({
   localOnly: false,
   input: z.strictObject({
     session_id: sessionId,
-    name: nameField("agent (default: the next free Agent_#)")
-      .refine((name) => !RESERVED.has(name.toLowerCase()), "this name stands for a person in what agents read")
-      .optional(),
+    name: agentName.optional(),
     specialization: text(200, "What this agent is for, in a few words."),
     system_prompt: text(SYSTEM_PROMPT_MAX, "Added to the agent's system prompt."),
     model: z

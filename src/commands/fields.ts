@@ -14,6 +14,14 @@ export const nameField = (what: string) =>
     .regex(NAME, "a name is one line without control characters")
     .describe(`Name of the ${what}.`);
 
+/** Messages are headed by their sender's name, and agents are told that these speak for the person in charge. */
+const RESERVED = new Set(["operator", "owner", "observer", "signalbox"]);
+
+export const agentName = nameField("agent (default: the next free Agent_#)").refine(
+  (name) => !RESERVED.has(name.toLowerCase()),
+  "this name stands for a person in what agents read",
+);
+
 export const agentId = z
   .string()
   .min(1)
