@@ -3,7 +3,7 @@
 
 import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
-import { readArguments } from "../src/bridge/arguments.ts";
+import { readArguments } from "../src/local/mcp-arguments.ts";
 import { runCli } from "../src/cli/cli.ts";
 import { VERBS } from "../src/cli/verbs.ts";
 import type { Io } from "../src/cli/world.ts";

@@ -7,7 +7,7 @@ import type { Readable, Writable } from "node:stream";
 import { SignalboxError } from "../kernel/errors.ts";
 import { stateDirFor } from "../kernel/paths.ts";
 import { reachDaemon } from "../local/start-daemon.ts";
-import { readArguments } from "./arguments.ts";
+import { readArguments } from "../local/mcp-arguments.ts";
 
 const OK = 0;
 const FAILED = 1;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readArguments } from "./arguments.ts";
+import { readArguments } from "./mcp-arguments.ts";
 
 describe("the command line of the bridge", () => {
   it("asks for an operator and nothing else by default", () => {
