@@ -35,6 +35,7 @@ const status: Status = {
           agent_id: "agt_2",
           name: "Agent_2",
           state: "waiting",
+          state_reason: "npm test",
           waiting_for: {
             kind: "permission",
             request_id: "req_9",

@@ -99,12 +99,12 @@ const NAME_CELLS_MAX = 24;
 /** Of a reply that may hold a megabyte, more than any line shows. */
 const EXCERPT_CHARS = 300;
 
-/** The table, and below an agent's row why it is in its state: a reply says nothing about that. */
+/** The table, and below an agent's row why it is in its state, where no open question says it in full. */
 function agentLines(agents: readonly AgentStatus[], looks: Looks, nowMs: number): string[] {
   const [heads = "", ...rows] = table(looks, agentRows(agents, nowMs), "  ");
-  const withReasons = agents.flatMap(({ state_reason: reason }, i) => [
+  const withReasons = agents.flatMap(({ state_reason: reason, waiting_for: asked }, i) => [
     rows[i] ?? "",
-    ...(reason === null ? [] : [`    ${paint(looks, "dim", excerpt(reason))}`]),
+    ...(reason === null || reason === asked?.summary ? [] : [`    ${paint(looks, "dim", excerpt(reason))}`]),
   ]);
   return [heads, ...withReasons];
 }
