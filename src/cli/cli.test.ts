@@ -254,6 +254,10 @@ describe("what is printed", () => {
     await daemon.close();
     const version = await cli(["--version"], { world: { version: "1.2.3" } });
     expect(version).toEqual({ code: 0, out: "1.2.3\n", err: "" });
+    for (const line of ["mcp --version", "mcp --role owner --version", "serve --port 1 --version"]) {
+      expect(await cli(line.split(" "), { world: { version: "1.2.3" } })).toEqual(version);
+    }
+    expect((await cli(["serve", "--help"])).out).toContain("--version");
     for (const line of ["--help", "agent --help", "send --help", "serve --help", "mcp --help", "help status"]) {
       const { code, out } = await cli(line.split(" "));
       expect(code).toBe(0);

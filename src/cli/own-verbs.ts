@@ -156,6 +156,7 @@ export function describeProcesses(program: Command): void {
       .option("--log-dir <dir>", "where the daemon's log lies")
       .option("--state-dir <dir>", "state directory (also SIGNALBOX_HOME)")
       .option("--agent-env <name>", "hand this environment variable to agents too; repeatable")
+      .version(program.version() ?? "", "--version", "print the version")
       .action(() => {
         throw new UsageError("This verb is a process of its own.", "Start it with bin/signalbox.");
       });
