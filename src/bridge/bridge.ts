@@ -6,8 +6,8 @@ import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { SignalboxError } from "../kernel/errors.ts";
 import { stateDirFor } from "../kernel/paths.ts";
-import { reachDaemon } from "../local/start-daemon.ts";
 import { readArguments } from "../local/mcp-arguments.ts";
+import { reachDaemon } from "../local/start-daemon.ts";
 
 const OK = 0;
 const FAILED = 1;

@@ -8,6 +8,7 @@ import { renderAnswer } from "./render.ts";
 import { callVerb, whyNotReached } from "./run-verb.ts";
 import { addShared, newCommand, print, type Shared, type Shell, UsageError, withLink } from "./shell.ts";
 import { cleanLine, jsonLine } from "./text.ts";
+import { READERS } from "./values.ts";
 import { STARTS_NO_DAEMON, VERBS, type Verb } from "./verbs.ts";
 import { watchStatus } from "./watch.ts";
 import { type Env, type Io, looksOf, thisMachine, type World } from "./world.ts";
@@ -65,8 +66,11 @@ function addVerb(shell: Shell, program: Command, path: readonly string[], comman
   for (const word of verb.words)
     leaf.addArgument(new Argument(word.optional ? `[${word.name}]` : `<${word.name}>`, word.help));
   for (const flag of verb.flags) {
-    const option = new Option(flag.flags, flag.help);
-    leaf.addOption(flag.choices ? option.choices(flag.choices) : option);
+    const option = new Option(flag.flags, flag.help).makeOptionMandatory(flag.required === true);
+    const read = READERS[flag.kind ?? "text"];
+    if (flag.choices) option.choices(flag.choices);
+    else if (read) option.argParser(read);
+    leaf.addOption(option);
   }
   const namesAgent = verb.words.some((word) => word.kind === "agent");
   if (namesAgent) leaf.option("--session <session>", "the session of the agent, where its name alone is ambiguous");

@@ -22,6 +22,8 @@ export interface Flag {
   help: string;
   kind?: ValueKind;
   choices?: readonly string[];
+  /** The command does not do without it. */
+  required?: true;
 }
 
 export interface Verb {
@@ -288,6 +290,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
         field: "role",
         help: "what its bearer may do (required)",
         choices: ["owner", "operator", "observer"],
+        required: true,
       },
       { flags: "--session <session>", field: "session_id", help: "only this session", kind: "session" },
       { flags: "--ttl <time>", field: "ttl_s", help: "e.g. 12h or 30d", kind: "duration" },
