@@ -18,6 +18,7 @@ export function readArguments(argv: readonly string[]): McpArguments {
   for (let at = 0; at < words.length; at += 2) {
     const name = words[at] as string;
     const value = words[at + 1];
+    if (!name.startsWith("-")) return wrong(`There is no argument \`${name}\`.`);
     if (!KNOWN.has(name)) return wrong(`There is no option ${name}.`);
     if (value === undefined || value === "") return wrong(`${name} needs a value.`);
     switch (name) {
