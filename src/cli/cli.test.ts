@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -280,7 +280,9 @@ describe("errors", () => {
     ["token create", "Required option '--role <role>' not specified."],
     ["stop now", "Too many arguments for 'stop'."],
     ["install emacs", "Allowed choices are claude-desktop, claude-code, cursor, vscode."],
-    ["install cursor -- --bogus", 'has no option "--bogus"'],
+    ["install cursor -- --bogus", "There is no option --bogus."],
+    ["install cursor -- extra", "There is no argument `extra`."],
+    ["install cursor -- --max-agents", "--max-agents needs a value."],
     ["serve", "process of its own"],
   ])("usage: signalbox %s", async (line, sentence) => {
     const words = line === "" ? [] : line.split(" ");
@@ -388,6 +390,16 @@ describe("status --watch", () => {
 });
 
 describe("install", () => {
+  test("writes no entry that mcp would refuse", async () => {
+    const home = tempDir();
+    const { code, err } = await cli(["install", "vscode", "--", "--max-agents", "abc"], { world: { home } });
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: "signalbox: --max-agents is a whole number from 1 on. See `signalbox mcp --help`.\n",
+    });
+    expect(readdirSync(home)).toEqual([]);
+  });
+
   test("--print shows the entry on stdout alone and writes nothing; then it is written", async () => {
     const home = tempDir();
     const world = { home, platform: "linux", node: "/n/node", packageRoot: "/opt/signalbox" } as const;

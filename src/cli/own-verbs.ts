@@ -5,6 +5,7 @@ import { Argument, type Command, Option } from "commander";
 import { SignalboxError } from "../kernel/errors.ts";
 import { socketPathFor, stateDirFor } from "../kernel/paths.ts";
 import { connectLocal } from "../local/client.ts";
+import { readArguments } from "../local/mcp-arguments.ts";
 import { LOCAL_ROLES, SECURITY_LEVELS } from "../local/preface.ts";
 import { attachTerminal, sizeOf } from "./attach.ts";
 import { CLIENTS, type ClientName } from "./client-configs.ts";
@@ -80,7 +81,7 @@ export function addInstall(shell: Shell, program: Command): void {
     .addOption(new Option("--security-level <level>", "the least a session may have").choices(SECURITY_LEVELS))
     .option("--json", "print JSON");
   leaf.action(async (client: ClientName, further: string[]) => {
-    refuseUnknown(program, further);
+    refuseWrong(further);
     const { print: isPreview, role, securityLevel, json } = leaf.opts();
     const { platform, home } = shell.world;
     const request: InstallRequest = {
@@ -110,14 +111,10 @@ export function addInstall(shell: Shell, program: Command): void {
   });
 }
 
-/** An entry with an option that `mcp` refuses would be a client that never starts. */
-function refuseUnknown(program: Command, further: readonly string[]): void {
-  const known = new Set(
-    program.commands.find((command) => command.name() === "mcp")?.options.map((option) => option.long),
-  );
-  const wrong = further.find((word, i) => (i === 0 || word.startsWith("-")) && !known.has(word.replace(/=.*$/s, "")));
-  if (wrong === undefined) return;
-  throw new UsageError(`\`signalbox mcp\` has no option ${JSON.stringify(wrong)}.`, "See `signalbox mcp --help`.");
+/** An entry that `mcp` refuses would be a client that never starts. */
+function refuseWrong(options: readonly string[]): void {
+  const given = readArguments(options);
+  if (given.is === "wrong") throw new UsageError(given.why, "See `signalbox mcp --help`.");
 }
 
 /** For scripts, and for commands that have no verb here yet. */
