@@ -415,8 +415,11 @@ describe("install", () => {
       "4",
     ];
     const preview = await cli([...words, "--print", "--", "--max-agents", "4"], { world });
-    expect(JSON.parse(preview.out)).toEqual({ mcpServers: { signalbox: { command: "/n/node", args } } });
+    expect(JSON.parse(preview.out)).toEqual({
+      mcpServers: { signalbox: { command: "/n/node", args, env: { SIGNALBOX_HOME: daemon.stateDir } } },
+    });
     expect(preview.err).toContain(join(home, ".cursor", "mcp.json"));
+    expect(preview.err).toContain("The entry's env has what is set here: SIGNALBOX_HOME.");
     const done = await cli([...words, "--json", "--", "--max-agents", "4"], { world });
     expect(JSON.parse(done.out)).toMatchObject({ client: "cursor", outcome: "added", backup: null });
     expect(JSON.parse(readFileSync(join(home, ".cursor", "mcp.json"), "utf8"))).toEqual(JSON.parse(preview.out));

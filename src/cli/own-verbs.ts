@@ -11,7 +11,7 @@ import { attachTerminal, sizeOf } from "./attach.ts";
 import { CLIENTS, type ClientName } from "./client-configs.ts";
 import { explainAbsence } from "./daemon-link.ts";
 import { diagnose, renderDiagnosis } from "./doctor.ts";
-import { type InstallRequest, install, previewInstall } from "./install.ts";
+import { type InstallRequest, install, ownVariables, previewInstall } from "./install.ts";
 import { findAgent } from "./lookup.ts";
 import { readAll } from "./run-verb.ts";
 import { addShared, newCommand, print, type Shared, type Shell, UsageError, withLink } from "./shell.ts";
@@ -93,20 +93,23 @@ export function addInstall(shell: Shell, program: Command): void {
         ...(securityLevel ? ["--security-level", securityLevel] : []),
         ...further,
       ],
+      variables: ownVariables(shell.env, shell.world.cwd),
     };
+    const names = Object.keys(request.variables).join(", ");
+    const carried = names === "" ? "" : ` The entry's env has what is set here: ${names}.`;
     if (isPreview) {
       const { path, content } = previewInstall(request);
       shell.io.stdout.write(
         json ? `${jsonLine({ client, path, content })}\n` : `${JSON.stringify(content, null, 2)}\n`,
       );
-      if (!json) shell.io.stderr.write(`This would be merged into ${path}\n`);
+      if (!json) shell.io.stderr.write(`This would be merged into ${path}.${carried}\n`);
       return;
     }
     const result = install(request);
     print(shell, { json }, { ...result }, () => {
       if (result.outcome === "already_there") return `signalbox is in ${result.path} already; nothing changed.\n`;
       const backup = result.backup === null ? "" : ` What it was is in ${result.backup}.`;
-      return `signalbox ${result.outcome === "added" ? "added to" : "updated in"} ${result.path}.${backup} Restart the client.\n`;
+      return `signalbox ${result.outcome === "added" ? "added to" : "updated in"} ${result.path}.${backup}${carried} Restart the client.\n`;
     });
   });
 }
