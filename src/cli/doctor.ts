@@ -36,7 +36,7 @@ export async function diagnose(env: Env, world: World, stateDirOption: string | 
     checkKey(env, stateDir, daemon),
     checkLog(stateDir, daemon),
     await checkClaude(env),
-    await checkSandbox(env, world, daemon),
+    checkSandbox(daemon),
     await checkTmux(env),
     ...(world.platform === "darwin" ? [checkIterm2(world)] : []),
     await checkGit(env),
@@ -180,16 +180,13 @@ async function checkClaude(env: Env): Promise<Check> {
   );
 }
 
-/** Only the daemon knows whether it uses one. */
-async function checkSandbox(env: Env, world: World, daemon: Daemon): Promise<Check> {
-  const said = daemon.is === "running" ? daemon.about.sandbox : null;
-  if (typeof said === "string" && !said.startsWith("no sandbox")) return check("sandbox", false, true, said, null);
-  const detail = typeof said === "string" ? said : "no sandbox: agents run with your own rights";
-  const hasTool =
-    world.platform === "darwin" ? isExecutable("/usr/bin/sandbox-exec") : findOnPath("bwrap", env) !== null;
-  const install = hasTool ? "" : " Sandboxed levels need bubblewrap (e.g. `apt install bubblewrap socat ripgrep`).";
-  const nextStep = `Give agents only directories whose loss you could bear, or run signalbox in a container.${install}`;
-  return check("sandbox", false, false, detail, nextStep);
+/** Only the daemon knows whether it uses one. There is nothing to install for one that is not part of this version. */
+function checkSandbox(daemon: Daemon): Check {
+  const said = daemon.is === "running" ? String(daemon.about.sandbox) : null;
+  if (said !== null && !said.startsWith("no sandbox")) return check("sandbox", false, true, said, null);
+  const unsaid = "no sandbox: agents run with your own rights; this version has no stricter level than LOW";
+  const nextStep = "Give agents only directories whose loss you could bear, or run signalbox in a container.";
+  return check("sandbox", false, false, said ?? unsaid, nextStep);
 }
 
 async function checkTmux(env: Env): Promise<Check> {
