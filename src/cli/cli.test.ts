@@ -4,6 +4,7 @@ import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type FakeDaemon, startFakeDaemon } from "../../test/support/cli-daemon.ts";
 import { tempDir } from "../../test/support/temp-dir.ts";
+import { systemClock } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import { runCli } from "./cli.ts";
 import { VERBS } from "./verbs.ts";
@@ -125,7 +126,11 @@ describe("every verb is one call", () => {
       { agent_id: "agt_1", session_id: "ses_a", states: ["failed", "expired"], limit: 2 },
     ],
     ["audit --limit 5", "get_audit_log", { limit: 5 }],
-    ["audit log --actor local --tool create_agent", "get_audit_log", { actor: "local", tool: "create_agent" }],
+    [
+      "audit log --actor local --tool create_agent --since 2026-01-31T01:00:00+01:00 --cursor 7",
+      "get_audit_log",
+      { actor: "local", tool: "create_agent", since: "2026-01-31T00:00:00.000Z", cursor: "7" },
+    ],
     [
       "token create --role observer --session api --ttl 12h",
       "create_token",
@@ -215,9 +220,26 @@ describe("what is printed", () => {
       detail: {},
     };
     daemon.answers.get_audit_log = () => ({ entries: [entry], next_cursor: "1", head: {} });
-    const { out } = await cli(["audit"]);
+    const { out } = await cli(["audit", "--cursor", "0"]);
     expect(out.split("\n")[0]).toMatch(/^SEQ +AT +ACTOR +ROLE +TOOL +TARGET +OUTCOME/);
     expect(out).toContain("--cursor 1");
+  });
+
+  test("the audit log's newest rows come without being asked for, since a while ago if wanted", async () => {
+    daemon.answers.get_audit_log = ({ cursor }) => ({
+      entries: cursor === undefined ? [{ seq: 1 }, { seq: 2 }] : [{ seq: 899 }, { seq: 900 }, { seq: 901 }],
+      next_cursor: cursor === undefined ? "2" : null,
+      head: { seq: 900 },
+    });
+    const world = { clock: { ...systemClock, now: () => Date.parse("2026-01-01T12:00:00Z") } };
+    const { out } = await cli(["audit", "--json", "--limit", "2", "--since", "1h"], { world });
+    expect(JSON.parse(out)).toMatchObject({ entries: [{ seq: 899 }, { seq: 900 }], next_cursor: null });
+    const since = "2026-01-01T11:00:00.000Z";
+    expect(calls().map(({ input }) => input)).toEqual([
+      { since, limit: 2 },
+      { since, cursor: "898", limit: 1_000 },
+    ]);
+    expect(await cli(["audit", "--since", "yesterday"])).toMatchObject({ code: 2 });
   });
 
   test("messages are a table", async () => {

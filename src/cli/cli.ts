@@ -8,7 +8,7 @@ import { renderAnswer } from "./render.ts";
 import { callVerb, whyNotReached } from "./run-verb.ts";
 import { addShared, newCommand, print, type Shared, type Shell, UsageError, withLink } from "./shell.ts";
 import { cleanLine, jsonLine } from "./text.ts";
-import { READERS } from "./values.ts";
+import { readerOf } from "./values.ts";
 import { STARTS_NO_DAEMON, VERBS, type Verb } from "./verbs.ts";
 import { watchStatus } from "./watch.ts";
 import { type Env, type Io, looksOf, thisMachine, type World } from "./world.ts";
@@ -67,7 +67,7 @@ function addVerb(shell: Shell, program: Command, path: readonly string[], comman
     leaf.addArgument(new Argument(word.optional ? `[${word.name}]` : `<${word.name}>`, word.help));
   for (const flag of verb.flags) {
     const option = new Option(flag.flags, flag.help).makeOptionMandatory(flag.required === true);
-    const read = READERS[flag.kind ?? "text"];
+    const read = readerOf(flag.kind ?? "text", () => shell.world.clock.now());
     if (flag.choices) option.choices(flag.choices);
     else if (read) option.argParser(read);
     leaf.addOption(option);

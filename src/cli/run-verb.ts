@@ -3,6 +3,7 @@
 
 import { resolve } from "node:path";
 import { SignalboxError } from "../kernel/errors.ts";
+import { newestRows } from "./audit.ts";
 import type { Link } from "./daemon-link.ts";
 import { findAgent, findSession } from "./lookup.ts";
 import type { ValueKind, Verb } from "./verbs.ts";
@@ -31,9 +32,12 @@ export async function callVerb(call: VerbCall): Promise<Record<string, unknown>>
   const input = await inputOf(call);
   const isWatched = call.io.stderr.isTTY === true;
   const onProgress = (message: string) => void (isWatched && call.io.stderr.write(`${message}\n`));
-  return await call.link.call(call.command, input, { onProgress }).catch((error) => {
-    throw inWordsOfTheCli(error, call.verb);
-  });
+  const ask = (fields: Record<string, unknown>) =>
+    call.link.call(call.command, fields, { onProgress }).catch((error) => {
+      throw inWordsOfTheCli(error, call.verb);
+    });
+  if (call.command !== "get_audit_log" || input.cursor !== undefined) return await ask(input);
+  return await newestRows((fields) => ask({ ...input, ...fields }));
 }
 
 const REACHED: Record<string, readonly string[]> = {
@@ -93,6 +97,7 @@ async function readValue(
     case "text":
     case "number":
     case "duration":
+    case "moment":
       return value;
   }
 }

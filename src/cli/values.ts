@@ -4,11 +4,19 @@
 import { InvalidArgumentError } from "commander";
 import type { ValueKind } from "./verbs.ts";
 
-/** How the words of these kinds are read; all others are taken as they are, and looked up or checked later. */
-export const READERS: Partial<Record<ValueKind, (text: string) => string | number>> = {
-  number: readNumber,
-  duration: readDuration,
-};
+/** How words of this kind are read; null for those that are taken as they are, and looked up or checked later. */
+export function readerOf(kind: ValueKind, nowMs: () => number): ((text: string) => string | number) | null {
+  switch (kind) {
+    case "number":
+      return readNumber;
+    case "duration":
+      return readDuration;
+    case "moment":
+      return (text) => readMoment(text, nowMs());
+    default:
+      return null;
+  }
+}
 
 function readNumber(text: string): number {
   if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text);
@@ -22,6 +30,15 @@ function readDuration(text: string): number {
   const seconds = secondsOf(text);
   if (seconds !== null) return seconds;
   throw new InvalidArgumentError("Write it as 90s, 15m, 12h or 30d.");
+}
+
+/** A duration ago, or a moment as ISO 8601 writes it; one without a zone is local time. Answers ISO 8601 UTC. */
+function readMoment(text: string, nowMs: number): string {
+  const seconds = secondsOf(text);
+  const ms = seconds === null ? (/^\d{4}-\d\d/.test(text) ? Date.parse(text) : Number.NaN) : nowMs - seconds * 1_000;
+  const moment = new Date(ms);
+  if (!Number.isNaN(moment.getTime())) return moment.toISOString();
+  throw new InvalidArgumentError("Write it as 15m, 12h or 30d (ago), or as 2026-01-31T00:00:00Z.");
 }
 
 function secondsOf(text: string): number | null {

@@ -4,7 +4,7 @@
 
 /** How a word from the command line becomes a value: `agent` and `session` may be names and are looked up, `body` may be
  *  `-` for standard input. */
-export type ValueKind = "text" | "body" | "agent" | "session" | "path" | "number" | "duration";
+export type ValueKind = "text" | "body" | "agent" | "session" | "path" | "number" | "duration" | "moment";
 
 export interface Word {
   /** As shown in the help, e.g. "AGENT". */
@@ -270,14 +270,14 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   get_audit_log: {
     path: ["audit", "log"],
-    summary: "who asked for what, and what came of it",
+    summary: "who asked for what, and what came of it; the newest rows",
     words: [],
     flags: [
-      { flags: "--since <time>", field: "since", help: "ISO 8601, e.g. 2026-01-31T00:00:00Z" },
+      { flags: "--since <time>", field: "since", help: "e.g. 1h, or 2026-01-31T00:00:00Z", kind: "moment" },
       { flags: "--actor <actor>", field: "actor", help: "only this one" },
       { flags: "--tool <command>", field: "tool", help: "only this command" },
-      { flags: "--limit <n>", field: "limit", help: "at most this many", kind: "number" },
-      { flags: "--cursor <cursor>", field: "cursor", help: "continue a page" },
+      { flags: "--limit <n>", field: "limit", help: "at most this many (default 100)", kind: "number" },
+      { flags: "--cursor <cursor>", field: "cursor", help: "from behind this row on; 0: from the first" },
     ],
   },
   create_token: {
