@@ -331,6 +331,13 @@ describe("errors", () => {
     expect(JSON.parse((await cli(["dance", "--json"])).err).error.code).toBe("invalid_input");
   });
 
+  test("are two sentences also where the first was written by somebody else", async () => {
+    daemon.answers.interrupt_agent = () => {
+      throw new SignalboxError("internal", "It broke: ENOENT, open '/x'", "Look.");
+    };
+    expect((await cli(["agent", "interrupt", "agt_1"])).err).toBe("signalbox: It broke: ENOENT, open '/x'. Look.\n");
+  });
+
   test("lost work is named with the flag that gives it up", async () => {
     daemon.answers.delete_agent = () => {
       throw new SignalboxError("confirmation_required", "Work would be lost: a turn is running.", "Pass force: true.");

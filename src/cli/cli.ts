@@ -2,7 +2,7 @@
 // socket; the few others are in own-verbs.ts. Nothing here knows what a command does.
 
 import { Argument, Command, CommanderError, Option } from "commander";
-import { asSignalboxError, type SignalboxError } from "../kernel/errors.ts";
+import { asSignalboxError, inSentences, type SignalboxError } from "../kernel/errors.ts";
 import { addAttach, addCall, addDoctor, addInstall, addStop, describeProcesses } from "./own-verbs.ts";
 import { renderAnswer } from "./render.ts";
 import { callVerb, whyNotReached } from "./run-verb.ts";
@@ -137,6 +137,6 @@ function nameOf(command: Command): string {
 /** One sentence and the next step; for scripts the error object. Agents' words may stand in it, so it is cleaned too. */
 function complain({ io }: Shell, error: SignalboxError, argv: readonly string[]): void {
   const isJson = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined).includes("--json");
-  const words = `signalbox: ${cleanLine(error.message)} ${cleanLine(error.nextStep)}\n`;
+  const words = `signalbox: ${cleanLine(inSentences(error))}\n`;
   io.stderr.write(isJson ? `${jsonLine({ error: error.toBody() })}\n` : words);
 }
