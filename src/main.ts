@@ -13,10 +13,13 @@ function keepCompiledCode(): void {
   enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "signalbox"));
 }
 
-if (verb === "mcp" && !rest.includes("--help") && !rest.includes("-h")) {
+/** Help and version are told by the command line, for every process. */
+const isQuestion = ["--help", "-h", "--version"].some((option) => rest.includes(option));
+
+if (verb === "mcp" && !isQuestion) {
   const { runBridge } = await import("./bridge/bridge.ts");
   await runBridge(rest);
-} else if ((verb === "serve" || verb === "daemon") && !rest.includes("--help") && !rest.includes("-h")) {
+} else if ((verb === "serve" || verb === "daemon") && !isQuestion) {
   keepCompiledCode();
   const { main } = await import("./daemon/main.ts");
   process.exitCode = await main(verb, rest);

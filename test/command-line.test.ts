@@ -3,12 +3,12 @@
 
 import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
-import { readArguments } from "../src/bridge/arguments.ts";
 import { runCli } from "../src/cli/cli.ts";
 import { VERBS } from "../src/cli/verbs.ts";
 import type { Io } from "../src/cli/world.ts";
 import { COMMAND_TABLE } from "../src/commands/table.ts";
 import { readConfig } from "../src/daemon/config.ts";
+import { readArguments } from "../src/local/mcp-arguments.ts";
 
 test("every command of the table is a verb, and every verb a command", () => {
   expect(Object.keys(VERBS).sort()).toEqual(COMMAND_TABLE.map(({ name }) => name).sort());
@@ -31,9 +31,12 @@ describe.each(COMMAND_TABLE.map((command) => [command.name, command] as const))(
     }
   });
 
-  test("a word that may be left out is one it does without", () => {
+  test("a word or flag that may be left out is one it does without", () => {
     for (const { field, optional } of words) {
       expect([field, fields[field]?.safeParse(undefined).success]).toEqual([field, optional === true]);
+    }
+    for (const { field, required } of flags) {
+      expect([field, fields[field]?.safeParse(undefined).success]).toEqual([field, required !== true]);
     }
   });
 });

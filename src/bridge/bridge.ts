@@ -4,10 +4,10 @@
 
 import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
-import { SignalboxError } from "../kernel/errors.ts";
+import { inSentences, SignalboxError } from "../kernel/errors.ts";
 import { stateDirFor } from "../kernel/paths.ts";
+import { readArguments } from "../local/mcp-arguments.ts";
 import { reachDaemon } from "../local/start-daemon.ts";
-import { readArguments } from "./arguments.ts";
 
 const OK = 0;
 const FAILED = 1;
@@ -45,7 +45,7 @@ export async function bridge(world: BridgeWorld): Promise<number> {
     // A client of the older protocol would have to shake hands again, which only its own restart of this process does.
     return say(world, FAILED, "The daemon went away. Agents keep running; start this MCP server again to reconnect.");
   } catch (error) {
-    const known = error instanceof SignalboxError ? `${error.message} ${error.nextStep}` : String(error);
+    const known = error instanceof SignalboxError ? inSentences(error) : String(error);
     return say(world, FAILED, known);
   }
 }

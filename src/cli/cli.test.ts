@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type FakeDaemon, startFakeDaemon } from "../../test/support/cli-daemon.ts";
 import { tempDir } from "../../test/support/temp-dir.ts";
+import { systemClock } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import { runCli } from "./cli.ts";
 import { VERBS } from "./verbs.ts";
@@ -125,7 +126,11 @@ describe("every verb is one call", () => {
       { agent_id: "agt_1", session_id: "ses_a", states: ["failed", "expired"], limit: 2 },
     ],
     ["audit --limit 5", "get_audit_log", { limit: 5 }],
-    ["audit log --actor local --tool create_agent", "get_audit_log", { actor: "local", tool: "create_agent" }],
+    [
+      "audit log --actor local --tool create_agent --since 2026-01-31T01:00:00+01:00 --cursor 7",
+      "get_audit_log",
+      { actor: "local", tool: "create_agent", since: "2026-01-31T00:00:00.000Z", cursor: "7" },
+    ],
     [
       "token create --role observer --session api --ttl 12h",
       "create_token",
@@ -215,9 +220,26 @@ describe("what is printed", () => {
       detail: {},
     };
     daemon.answers.get_audit_log = () => ({ entries: [entry], next_cursor: "1", head: {} });
-    const { out } = await cli(["audit"]);
+    const { out } = await cli(["audit", "--cursor", "0"]);
     expect(out.split("\n")[0]).toMatch(/^SEQ +AT +ACTOR +ROLE +TOOL +TARGET +OUTCOME/);
     expect(out).toContain("--cursor 1");
+  });
+
+  test("the audit log's newest rows come without being asked for, since a while ago if wanted", async () => {
+    daemon.answers.get_audit_log = ({ cursor }) => ({
+      entries: cursor === undefined ? [{ seq: 1 }, { seq: 2 }] : [{ seq: 899 }, { seq: 900 }, { seq: 901 }],
+      next_cursor: cursor === undefined ? "2" : null,
+      head: { seq: 900 },
+    });
+    const world = { clock: { ...systemClock, now: () => Date.parse("2026-01-01T12:00:00Z") } };
+    const { out } = await cli(["audit", "--json", "--limit", "2", "--since", "1h"], { world });
+    expect(JSON.parse(out)).toMatchObject({ entries: [{ seq: 899 }, { seq: 900 }], next_cursor: null });
+    const since = "2026-01-01T11:00:00.000Z";
+    expect(calls().map(({ input }) => input)).toEqual([
+      { since, limit: 2 },
+      { since, cursor: "898", limit: 1_000 },
+    ]);
+    expect(await cli(["audit", "--since", "yesterday"])).toMatchObject({ code: 2 });
   });
 
   test("messages are a table", async () => {
@@ -254,6 +276,10 @@ describe("what is printed", () => {
     await daemon.close();
     const version = await cli(["--version"], { world: { version: "1.2.3" } });
     expect(version).toEqual({ code: 0, out: "1.2.3\n", err: "" });
+    for (const line of ["mcp --version", "mcp --role owner --version", "serve --port 1 --version"]) {
+      expect(await cli(line.split(" "), { world: { version: "1.2.3" } })).toEqual(version);
+    }
+    expect((await cli(["serve", "--help"])).out).toContain("--version");
     for (const line of ["--help", "agent --help", "send --help", "serve --help", "mcp --help", "help status"]) {
       const { code, out } = await cli(line.split(" "));
       expect(code).toBe(0);
@@ -270,9 +296,15 @@ describe("errors", () => {
     ["send agt_1", "Missing required argument 'TEXT'."],
     ["send agt_1 hi --loudly", "Unknown option '--loudly'."],
     ["send agt_1 hi --wait never", "Allowed choices are accepted, delivered, processed."],
+    ["send agt_1 hi --wait-s abc", "Option '--wait-s <seconds>' argument 'abc' is invalid. Give a number in digits."],
+    ["logs agt_1 --lines -1", "argument '-1' is invalid."],
+    ["token create --role operator --ttl 5x", "argument '5x' is invalid. Write it as 90s, 15m, 12h or 30d."],
+    ["token create", "Required option '--role <role>' not specified."],
     ["stop now", "Too many arguments for 'stop'."],
     ["install emacs", "Allowed choices are claude-desktop, claude-code, cursor, vscode."],
-    ["install cursor -- --bogus", 'has no option "--bogus"'],
+    ["install cursor -- --bogus", "There is no option --bogus."],
+    ["install cursor -- extra", "There is no argument `extra`."],
+    ["install cursor -- --max-agents", "--max-agents needs a value."],
     ["serve", "process of its own"],
   ])("usage: signalbox %s", async (line, sentence) => {
     const words = line === "" ? [] : line.split(" ");
@@ -297,6 +329,13 @@ describe("errors", () => {
       error: { code: "conflict", message: "Agent \u001b[31mx\u001b[0m is busy.", retryable: false, next_step: "Wait." },
     });
     expect(JSON.parse((await cli(["dance", "--json"])).err).error.code).toBe("invalid_input");
+  });
+
+  test("are two sentences also where the first was written by somebody else", async () => {
+    daemon.answers.interrupt_agent = () => {
+      throw new SignalboxError("internal", "It broke: ENOENT, open '/x'", "Look.");
+    };
+    expect((await cli(["agent", "interrupt", "agt_1"])).err).toBe("signalbox: It broke: ENOENT, open '/x'. Look.\n");
   });
 
   test("lost work is named with the flag that gives it up", async () => {
@@ -380,6 +419,16 @@ describe("status --watch", () => {
 });
 
 describe("install", () => {
+  test("writes no entry that mcp would refuse", async () => {
+    const home = tempDir();
+    const { code, err } = await cli(["install", "vscode", "--", "--max-agents", "abc"], { world: { home } });
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: "signalbox: --max-agents is a whole number from 1 on. See `signalbox mcp --help`.\n",
+    });
+    expect(readdirSync(home)).toEqual([]);
+  });
+
   test("--print shows the entry on stdout alone and writes nothing; then it is written", async () => {
     const home = tempDir();
     const world = { home, platform: "linux", node: "/n/node", packageRoot: "/opt/signalbox" } as const;
@@ -395,8 +444,11 @@ describe("install", () => {
       "4",
     ];
     const preview = await cli([...words, "--print", "--", "--max-agents", "4"], { world });
-    expect(JSON.parse(preview.out)).toEqual({ mcpServers: { signalbox: { command: "/n/node", args } } });
+    expect(JSON.parse(preview.out)).toEqual({
+      mcpServers: { signalbox: { command: "/n/node", args, env: { SIGNALBOX_HOME: daemon.stateDir } } },
+    });
     expect(preview.err).toContain(join(home, ".cursor", "mcp.json"));
+    expect(preview.err).toContain("The entry's env has what is set here: SIGNALBOX_HOME.");
     const done = await cli([...words, "--json", "--", "--max-agents", "4"], { world });
     expect(JSON.parse(done.out)).toMatchObject({ client: "cursor", outcome: "added", backup: null });
     expect(JSON.parse(readFileSync(join(home, ".cursor", "mcp.json"), "utf8"))).toEqual(JSON.parse(preview.out));

@@ -2,12 +2,13 @@
 // socket; the few others are in own-verbs.ts. Nothing here knows what a command does.
 
 import { Argument, Command, CommanderError, Option } from "commander";
-import { asSignalboxError, type SignalboxError } from "../kernel/errors.ts";
+import { asSignalboxError, inSentences, type SignalboxError } from "../kernel/errors.ts";
 import { addAttach, addCall, addDoctor, addInstall, addStop, describeProcesses } from "./own-verbs.ts";
 import { renderAnswer } from "./render.ts";
 import { callVerb, whyNotReached } from "./run-verb.ts";
 import { addShared, newCommand, print, type Shared, type Shell, UsageError, withLink } from "./shell.ts";
 import { cleanLine, jsonLine } from "./text.ts";
+import { readerOf } from "./values.ts";
 import { STARTS_NO_DAEMON, VERBS, type Verb } from "./verbs.ts";
 import { watchStatus } from "./watch.ts";
 import { type Env, type Io, looksOf, thisMachine, type World } from "./world.ts";
@@ -65,8 +66,11 @@ function addVerb(shell: Shell, program: Command, path: readonly string[], comman
   for (const word of verb.words)
     leaf.addArgument(new Argument(word.optional ? `[${word.name}]` : `<${word.name}>`, word.help));
   for (const flag of verb.flags) {
-    const option = new Option(flag.flags, flag.help);
-    leaf.addOption(flag.choices ? option.choices(flag.choices) : option);
+    const option = new Option(flag.flags, flag.help).makeOptionMandatory(flag.required === true);
+    const read = readerOf(flag.kind ?? "text", () => shell.world.clock.now());
+    if (flag.choices) option.choices(flag.choices);
+    else if (read) option.argParser(read);
+    leaf.addOption(option);
   }
   const namesAgent = verb.words.some((word) => word.kind === "agent");
   if (namesAgent) leaf.option("--session <session>", "the session of the agent, where its name alone is ambiguous");
@@ -133,6 +137,6 @@ function nameOf(command: Command): string {
 /** One sentence and the next step; for scripts the error object. Agents' words may stand in it, so it is cleaned too. */
 function complain({ io }: Shell, error: SignalboxError, argv: readonly string[]): void {
   const isJson = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined).includes("--json");
-  const words = `signalbox: ${cleanLine(error.message)} ${cleanLine(error.nextStep)}\n`;
+  const words = `signalbox: ${cleanLine(inSentences(error))}\n`;
   io.stderr.write(isJson ? `${jsonLine({ error: error.toBody() })}\n` : words);
 }

@@ -53,12 +53,26 @@ function nextEdit(
   const entryNode = findValue(groupNode, name);
   if (entryNode === undefined) return { text: insertProperty(page, groupNode, name, entry), isNew: true };
   if (entryNode.type !== "object") return { text: replaceValue(page, entryNode, entry), isNew: false };
-  for (const [key, value] of Object.entries(entry)) {
-    const node = findValue(entryNode, key);
-    if (node === undefined) return { text: insertProperty(page, entryNode, key, value), isNew: false };
-    if (!isSame(node, value)) return { text: replaceValue(page, node, value), isNew: false };
+  const text = nextMerge(page, entryNode, entry);
+  return text === null ? null : { text, isNew: false };
+}
+
+/** The object with one more of the wanted keys as wanted; null when it has them all. Objects in it are merged likewise: of
+ *  an entry's `env` the person may have some of their own. */
+function nextMerge(page: Page, object: Node, wanted: Record<string, unknown>): string | null {
+  for (const [key, value] of Object.entries(wanted)) {
+    const node = findValue(object, key);
+    if (node === undefined) return insertProperty(page, object, key, value);
+    if (isSame(node, value)) continue;
+    if (node.type !== "object" || !isRecord(value)) return replaceValue(page, node, value);
+    const text = nextMerge(page, node, value);
+    if (text !== null) return text;
   }
   return null;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 interface Page {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { startFakeDaemon } from "../../test/support/cli-daemon.ts";
@@ -63,7 +63,10 @@ describe("doctor", () => {
       found: false,
       next_step: expect.stringContaining("Install Claude Code"),
     });
-    expect(found.sandbox).toMatchObject({ next_step: expect.stringContaining("bubblewrap") });
+    expect(found.sandbox).toMatchObject({
+      detail: expect.stringContaining("this version has no stricter level than LOW"),
+      next_step: expect.not.stringContaining("bubblewrap"),
+    });
     expect(found.tmux).toMatchObject({ required: false, found: false });
     const text = renderDiagnosis(await diagnose(env, world, undefined), { width: 80, hasColour: false });
     expect(text).toMatch(/^missing +claude +no claude on PATH$/m);
@@ -92,6 +95,57 @@ describe("doctor", () => {
     const found = await ask({ ...given.env, ...env }, { ...given.world, ...world });
     expect(found.ok).toBe(false);
     expect(found[name]).toMatchObject({ required: true, found: false, next_step: expect.any(String) });
+  });
+
+  const ANOTHER_KEY = "Name the key file it was made with in SIGNALBOX_KEY_FILE, or choose another state directory.";
+  const WRITABLE = "Make it writable for this user, or choose another one with --state-dir or SIGNALBOX_HOME.";
+  test.each<[string, () => Env, string, string, string]>([
+    ["data without its key", () => ({ SIGNALBOX_HOME: dirWith("signalbox.db") }), "key", "holds data", ANOTHER_KEY],
+    [
+      "data without the key file named",
+      () => ({ SIGNALBOX_HOME: dirWith("signalbox.db-wal", "key"), SIGNALBOX_KEY_FILE: "/nowhere/key" }),
+      "key",
+      "the key file /nowhere/key (SIGNALBOX_KEY_FILE) does not exist",
+      ANOTHER_KEY,
+    ],
+    [
+      "a file",
+      () => ({ SIGNALBOX_HOME: openFile() }),
+      "state directory",
+      "is not a directory",
+      "Remove it, or choose another one with --state-dir.",
+    ],
+    [
+      "a path through a file",
+      () => ({ SIGNALBOX_HOME: join(openFile(), "x") }),
+      "state directory",
+      "cannot be made",
+      WRITABLE,
+    ],
+  ])("says of %s what the daemon would say", async (_, change, name, detail, next_step) => {
+    const { env, world } = machine(ALL);
+    const found = await ask({ ...env, ...change() }, world);
+    expect(found.ok).toBe(false);
+    expect(found[name]).toMatchObject({ found: false, detail: expect.stringContaining(detail), next_step });
+  });
+
+  test("says of a place where nothing can be made what the daemon would say", async (context) => {
+    if (process.platform !== "linux") context.skip("there is no /proc here");
+    const { env, world } = machine(ALL);
+    const found = await ask({ ...env, SIGNALBOX_HOME: "/proc/nope/deep" }, world);
+    expect(found["state directory"]).toMatchObject({ found: false, next_step: WRITABLE });
+  });
+
+  test("leaves nothing behind, and is content with data and its key, links followed", async () => {
+    const { env, world } = machine(ALL);
+    const above = tempDir();
+    const stateDir = join(above, "state");
+    expect((await ask({ ...env, SIGNALBOX_HOME: stateDir }, world)).ok).toBe(true);
+    expect(readdirSync(above)).toEqual([]);
+    symlinkSync(dirWith("signalbox.db", "key"), stateDir);
+    expect((await ask({ ...env, SIGNALBOX_HOME: stateDir }, world)).ok).toBe(true);
+    const kept = dirWith("signalbox.db", "keychain-id");
+    expect((await ask({ ...env, SIGNALBOX_HOME: kept }, world)).key).toMatchObject({ found: true });
   });
 
   test("asks a running daemon for what only it knows", async () => {
@@ -127,6 +181,14 @@ describe("doctor", () => {
 function openDir(): string {
   const dir = tempDir();
   chmodSync(dir, 0o755);
+  return dir;
+}
+
+/** A private directory with these files, each holding something. */
+function dirWith(...names: string[]): string {
+  const dir = tempDir();
+  chmodSync(dir, 0o700);
+  for (const name of names) writeFileSync(join(dir, name), "x", { mode: 0o600 });
   return dir;
 }
 

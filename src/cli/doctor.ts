@@ -1,9 +1,9 @@
 // `signalbox doctor`: each thing signalbox needs or can use on this machine, found or not, and the one next step. It looks
-// and asks versions; it starts no daemon, creates nothing and repairs nothing.
+// and asks versions; it starts no daemon, leaves nothing behind and repairs nothing.
 
 import { execFile } from "node:child_process";
-import { accessSync, constants, existsSync, lstatSync, type Stats, statSync } from "node:fs";
-import { delimiter, dirname, isAbsolute, join } from "node:path";
+import { accessSync, constants, existsSync, mkdtempSync, rmdirSync, type Stats, statSync } from "node:fs";
+import { delimiter, dirname, isAbsolute, join, resolve } from "node:path";
 import { stateDirFor } from "../kernel/paths.ts";
 import { openLink } from "./daemon-link.ts";
 import { cleanLine, type Looks, paint, table } from "./text.ts";
@@ -36,7 +36,7 @@ export async function diagnose(env: Env, world: World, stateDirOption: string | 
     checkKey(env, stateDir, daemon),
     checkLog(stateDir, daemon),
     await checkClaude(env),
-    await checkSandbox(env, world, daemon),
+    checkSandbox(daemon),
     await checkTmux(env),
     ...(world.platform === "darwin" ? [checkIterm2(world)] : []),
     await checkGit(env),
@@ -88,24 +88,38 @@ function checkBuild({ packageRoot }: World): Check {
   return check("build", true, found, found ? main : `${main} is missing`, `Run \`npm ci\` in ${packageRoot}.`);
 }
 
+/** As the daemon itself would say it on its start; its words are repeated because the storage room is none of ours. */
+const CHOOSE_ANOTHER = "Make it writable for this user, or choose another one with --state-dir or SIGNALBOX_HOME.";
+
 function checkStateDir(stateDir: string): Check {
   const stats = statsOf(stateDir);
-  if (stats === null) {
-    const above = nearestExisting(dirname(stateDir));
-    const found = isWritable(above);
-    const detail = found ? `${stateDir} (will be created)` : `${stateDir} cannot be created in ${above}`;
-    return check("state directory", true, found, detail, `Make ${above} writable, or set SIGNALBOX_HOME.`);
-  }
-  const why = whyUnfit(stateDir, stats);
-  const nextStep = `Run \`chmod 700 ${stateDir}\`, or choose another directory with SIGNALBOX_HOME.`;
-  return check("state directory", true, why === null, why === null ? stateDir : `${stateDir} ${why}`, nextStep);
+  const [why, nextStep] = stats === null ? whyNotMakeable(stateDir) : whyUnfit(stateDir, stats);
+  const detail = why === null ? `${stateDir}${stats === null ? " (will be created)" : ""}` : `${stateDir} ${why}`;
+  return check("state directory", true, why === null, detail, nextStep);
 }
 
-function whyUnfit(stateDir: string, stats: Stats): string | null {
-  if (!stats.isDirectory()) return "is no directory";
-  if (process.getuid !== undefined && stats.uid !== process.getuid()) return "belongs to another user";
-  if ((stats.mode & 0o077) !== 0) return "is open to other users";
-  return isWritable(stateDir) ? null : "is not writable";
+type Verdict = readonly [why: string | null, nextStep: string];
+
+/** Tried, not asked: /proc says that root may write there. What is made for the trial has a name of its own and goes again. */
+function whyNotMakeable(stateDir: string): Verdict {
+  try {
+    rmdirSync(mkdtempSync(join(nearestExisting(dirname(stateDir)), ".signalbox-doctor-")));
+    return [null, CHOOSE_ANOTHER];
+  } catch (error) {
+    return [`cannot be made (${(error as NodeJS.ErrnoException).code})`, CHOOSE_ANOTHER];
+  }
+}
+
+function whyUnfit(stateDir: string, stats: Stats): Verdict {
+  const another = "Remove it, or choose another one with --state-dir.";
+  if (!stats.isDirectory()) return ["is not a directory", another];
+  if (process.getuid !== undefined && stats.uid !== process.getuid()) return ["belongs to another user", another];
+  if ((stats.mode & 0o077) !== 0)
+    return [
+      "is open to other users",
+      `Run \`chmod 700 ${stateDir}\`, or choose another directory with SIGNALBOX_HOME.`,
+    ];
+  return [isWritable(stateDir) ? null : "cannot be written", CHOOSE_ANOTHER];
 }
 
 function checkDaemon(daemon: Daemon): Check {
@@ -120,17 +134,26 @@ function checkDaemon(daemon: Daemon): Check {
 
 function checkKey(env: Env, stateDir: string, daemon: Daemon): Check {
   if (daemon.is === "running") return check("key", true, true, String(daemon.about.key), null);
-  const file = env.SIGNALBOX_KEY_FILE;
-  if (!file)
-    return check("key", true, true, "not known without a daemon, which finds the keychain or a key file", null);
+  const named = env.SIGNALBOX_KEY_FILE ? resolve(env.SIGNALBOX_KEY_FILE) : null;
+  const file = named ?? join(stateDir, "key");
   const stats = statsOf(file);
-  if (stats === null) {
-    const found = !existsSync(join(stateDir, "signalbox.db"));
-    const detail = found ? `${file} (will be created)` : `${file} is missing, and there is data sealed with it`;
-    return check("key", true, found, detail, "Put the key file back; without it the data cannot be read.");
-  }
-  const found = stats.isFile() && (stats.mode & 0o077) === 0;
+  if (stats === null) return checkMissingKey(stateDir, named, file);
+  // The daemon closes its own one to others; a file of the person's it leaves alone, and refuses.
+  const found = named === null || (stats.isFile() && (stats.mode & 0o077) === 0);
   return check("key", true, found, found ? file : `${file} is open to other users`, `Run \`chmod 600 ${file}\`.`);
+}
+
+/** A new key is only made where there is no data yet. */
+function checkMissingKey(stateDir: string, named: string | null, file: string): Check {
+  if (named === null && statsOf(join(stateDir, "keychain-id")) !== null)
+    return check("key", true, true, "in the operating system's keychain, which the daemon opens", null);
+  const holdsData = ["signalbox.db", "signalbox.db-wal"].some((name) => (statsOf(join(stateDir, name))?.size ?? 0) > 0);
+  const missing = named === null ? `its key file ${file}` : `the key file ${file} (SIGNALBOX_KEY_FILE)`;
+  const detail = holdsData
+    ? `${stateDir} holds data, but ${missing} does not exist; a new key could not read it`
+    : `${named ?? "in the keychain, or in a key file"} (will be created)`;
+  const nextStep = "Name the key file it was made with in SIGNALBOX_KEY_FILE, or choose another state directory.";
+  return check("key", true, !holdsData, detail, nextStep);
 }
 
 function checkLog(stateDir: string, daemon: Daemon): Check {
@@ -157,16 +180,13 @@ async function checkClaude(env: Env): Promise<Check> {
   );
 }
 
-/** Only the daemon knows whether it uses one. */
-async function checkSandbox(env: Env, world: World, daemon: Daemon): Promise<Check> {
-  const said = daemon.is === "running" ? daemon.about.sandbox : null;
-  if (typeof said === "string" && !said.startsWith("no sandbox")) return check("sandbox", false, true, said, null);
-  const detail = typeof said === "string" ? said : "no sandbox: agents run with your own rights";
-  const hasTool =
-    world.platform === "darwin" ? isExecutable("/usr/bin/sandbox-exec") : findOnPath("bwrap", env) !== null;
-  const install = hasTool ? "" : " Sandboxed levels need bubblewrap (e.g. `apt install bubblewrap socat ripgrep`).";
-  const nextStep = `Give agents only directories whose loss you could bear, or run signalbox in a container.${install}`;
-  return check("sandbox", false, false, detail, nextStep);
+/** Only the daemon knows whether it uses one. There is nothing to install for one that is not part of this version. */
+function checkSandbox(daemon: Daemon): Check {
+  const said = daemon.is === "running" ? String(daemon.about.sandbox) : null;
+  if (said !== null && !said.startsWith("no sandbox")) return check("sandbox", false, true, said, null);
+  const unsaid = "no sandbox: agents run with your own rights; this version has no stricter level than LOW";
+  const nextStep = "Give agents only directories whose loss you could bear, or run signalbox in a container.";
+  return check("sandbox", false, false, said ?? unsaid, nextStep);
 }
 
 async function checkTmux(env: Env): Promise<Check> {
@@ -229,8 +249,13 @@ function isWritable(dir: string): boolean {
   }
 }
 
+/** Null also where the path leads through a file. Links are followed, as the daemon follows them. */
 function statsOf(path: string): Stats | null {
-  return lstatSync(path, { throwIfNoEntry: false }) ?? null;
+  try {
+    return statSync(path);
+  } catch {
+    return null;
+  }
 }
 
 function nearestExisting(dir: string): string {

@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CLIENTS, clientConfig } from "./client-configs.ts";
-import { type InstallRequest, install, previewInstall } from "./install.ts";
+import { type InstallRequest, install, ownVariables, previewInstall } from "./install.ts";
 
 let home: string;
 beforeEach(() => {
@@ -29,6 +29,7 @@ function request(change: Partial<InstallRequest> = {}): InstallRequest {
     machine: { platform: "linux", env: {}, home },
     program: ["/usr/bin/node", "/opt/signalbox/bin/signalbox"],
     options: [],
+    variables: {},
     ...change,
   };
 }
@@ -80,6 +81,24 @@ describe("the entry", () => {
     const isNamed = client === "vscode" || client === "claude-code";
     const group = client === "vscode" ? "servers" : "mcpServers";
     expect(content).toEqual({ [group]: { signalbox: isNamed ? { type: "stdio", ...server } : server } });
+  });
+
+  test("has signalbox's own variables of this shell, paths absolute, beside what the person put there", () => {
+    const set = { SIGNALBOX_HOME: "state", SIGNALBOX_KEY_FILE: "/k", SIGNALBOX_CLAUDE: "claude-next", PATH: "/bin" };
+    const variables = ownVariables(set, "/here");
+    expect(variables).toEqual({
+      SIGNALBOX_HOME: "/here/state",
+      SIGNALBOX_KEY_FILE: "/k",
+      SIGNALBOX_CLAUDE: "claude-next",
+    });
+    expect(ownVariables({ SIGNALBOX_HOME: "", SIGNALBOX_CLAUDE: "bin/claude" }, "/here")).toEqual({
+      SIGNALBOX_CLAUDE: "/here/bin/claude",
+    });
+    writeConfig('{"mcpServers": {"signalbox": {"command": "x", "env": {"MINE": "1", "SIGNALBOX_KEY_FILE": "/old"}}}}');
+    install(request({ variables }));
+    const { env } = JSON.parse(readFileSync(cursorFile(), "utf8")).mcpServers.signalbox;
+    expect(env).toEqual({ MINE: "1", ...variables });
+    expect(install(request({ variables }))).toMatchObject({ outcome: "already_there" });
   });
 
   test("comes with a private backup of what was there, and the file keeps its mode", () => {

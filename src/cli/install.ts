@@ -33,6 +33,8 @@ export interface InstallRequest {
   program: readonly [string, string];
   /** What follows `mcp`, e.g. ["--role", "observer"]. */
   options: readonly string[];
+  /** What the entry's `env` holds, as `ownVariables` finds it. */
+  variables: Readonly<Record<string, string>>;
 }
 
 export interface InstallResult {
@@ -42,6 +44,17 @@ export interface InstallResult {
   outcome: Insertion["outcome"];
   /** What the file was, or null when there was none, or nothing changed. */
   backup: string | null;
+}
+
+/** Those of our variables that are set here, because a client does not start us from this shell. Paths become absolute. */
+export function ownVariables(env: Machine["env"], cwd: string): Record<string, string> {
+  const { SIGNALBOX_HOME: home, SIGNALBOX_KEY_FILE: keyFile, SIGNALBOX_CLAUDE: claude } = env;
+  return {
+    ...(home ? { SIGNALBOX_HOME: resolve(cwd, home) } : {}),
+    ...(keyFile ? { SIGNALBOX_KEY_FILE: resolve(cwd, keyFile) } : {}),
+    // A bare name is looked up on PATH and must stay one.
+    ...(claude ? { SIGNALBOX_CLAUDE: claude.includes("/") ? resolve(cwd, claude) : claude } : {}),
+  };
 }
 
 /** What `--print` shows: the entry and the keys above it. Reads and writes nothing. */
@@ -68,8 +81,11 @@ export function install(request: InstallRequest): InstallResult {
   }
 }
 
-function entryFor(config: ClientConfig, { program: [node, bin], options }: InstallRequest): Record<string, unknown> {
-  const entry = { command: node, args: [bin, "mcp", ...options] };
+function entryFor(config: ClientConfig, request: InstallRequest): Record<string, unknown> {
+  const { program, options, variables } = request;
+  const [node, bin] = program;
+  const env = Object.keys(variables).length === 0 ? {} : { env: variables };
+  const entry = { command: node, args: [bin, "mcp", ...options], ...env };
   return config.namesTransport ? { type: "stdio", ...entry } : entry;
 }
 

@@ -5,12 +5,13 @@ import { Argument, type Command, Option } from "commander";
 import { SignalboxError } from "../kernel/errors.ts";
 import { socketPathFor, stateDirFor } from "../kernel/paths.ts";
 import { connectLocal } from "../local/client.ts";
+import { readArguments } from "../local/mcp-arguments.ts";
 import { LOCAL_ROLES, SECURITY_LEVELS } from "../local/preface.ts";
 import { attachTerminal, sizeOf } from "./attach.ts";
 import { CLIENTS, type ClientName } from "./client-configs.ts";
 import { explainAbsence } from "./daemon-link.ts";
 import { diagnose, renderDiagnosis } from "./doctor.ts";
-import { type InstallRequest, install, previewInstall } from "./install.ts";
+import { type InstallRequest, install, ownVariables, previewInstall } from "./install.ts";
 import { findAgent } from "./lookup.ts";
 import { readAll } from "./run-verb.ts";
 import { addShared, newCommand, print, type Shared, type Shell, UsageError, withLink } from "./shell.ts";
@@ -80,7 +81,7 @@ export function addInstall(shell: Shell, program: Command): void {
     .addOption(new Option("--security-level <level>", "the least a session may have").choices(SECURITY_LEVELS))
     .option("--json", "print JSON");
   leaf.action(async (client: ClientName, further: string[]) => {
-    refuseUnknown(program, further);
+    refuseWrong(further);
     const { print: isPreview, role, securityLevel, json } = leaf.opts();
     const { platform, home } = shell.world;
     const request: InstallRequest = {
@@ -92,32 +93,31 @@ export function addInstall(shell: Shell, program: Command): void {
         ...(securityLevel ? ["--security-level", securityLevel] : []),
         ...further,
       ],
+      variables: ownVariables(shell.env, shell.world.cwd),
     };
+    const names = Object.keys(request.variables).join(", ");
+    const carried = names === "" ? "" : ` The entry's env has what is set here: ${names}.`;
     if (isPreview) {
       const { path, content } = previewInstall(request);
       shell.io.stdout.write(
         json ? `${jsonLine({ client, path, content })}\n` : `${JSON.stringify(content, null, 2)}\n`,
       );
-      if (!json) shell.io.stderr.write(`This would be merged into ${path}\n`);
+      if (!json) shell.io.stderr.write(`This would be merged into ${path}.${carried}\n`);
       return;
     }
     const result = install(request);
     print(shell, { json }, { ...result }, () => {
       if (result.outcome === "already_there") return `signalbox is in ${result.path} already; nothing changed.\n`;
       const backup = result.backup === null ? "" : ` What it was is in ${result.backup}.`;
-      return `signalbox ${result.outcome === "added" ? "added to" : "updated in"} ${result.path}.${backup} Restart the client.\n`;
+      return `signalbox ${result.outcome === "added" ? "added to" : "updated in"} ${result.path}.${backup}${carried} Restart the client.\n`;
     });
   });
 }
 
-/** An entry with an option that `mcp` refuses would be a client that never starts. */
-function refuseUnknown(program: Command, further: readonly string[]): void {
-  const known = new Set(
-    program.commands.find((command) => command.name() === "mcp")?.options.map((option) => option.long),
-  );
-  const wrong = further.find((word, i) => (i === 0 || word.startsWith("-")) && !known.has(word.replace(/=.*$/s, "")));
-  if (wrong === undefined) return;
-  throw new UsageError(`\`signalbox mcp\` has no option ${JSON.stringify(wrong)}.`, "See `signalbox mcp --help`.");
+/** An entry that `mcp` refuses would be a client that never starts. */
+function refuseWrong(options: readonly string[]): void {
+  const given = readArguments(options);
+  if (given.is === "wrong") throw new UsageError(given.why, "See `signalbox mcp --help`.");
 }
 
 /** For scripts, and for commands that have no verb here yet. */
@@ -156,6 +156,7 @@ export function describeProcesses(program: Command): void {
       .option("--log-dir <dir>", "where the daemon's log lies")
       .option("--state-dir <dir>", "state directory (also SIGNALBOX_HOME)")
       .option("--agent-env <name>", "hand this environment variable to agents too; repeatable")
+      .version(program.version() ?? "", "--version", "print the version")
       .action(() => {
         throw new UsageError("This verb is a process of its own.", "Start it with bin/signalbox.");
       });

@@ -3,6 +3,7 @@
 
 import { resolve } from "node:path";
 import { SignalboxError } from "../kernel/errors.ts";
+import { newestRows } from "./audit.ts";
 import type { Link } from "./daemon-link.ts";
 import { findAgent, findSession } from "./lookup.ts";
 import type { ValueKind, Verb } from "./verbs.ts";
@@ -31,9 +32,12 @@ export async function callVerb(call: VerbCall): Promise<Record<string, unknown>>
   const input = await inputOf(call);
   const isWatched = call.io.stderr.isTTY === true;
   const onProgress = (message: string) => void (isWatched && call.io.stderr.write(`${message}\n`));
-  return await call.link.call(call.command, input, { onProgress }).catch((error) => {
-    throw inWordsOfTheCli(error, call.verb);
-  });
+  const ask = (fields: Record<string, unknown>) =>
+    call.link.call(call.command, fields, { onProgress }).catch((error) => {
+      throw inWordsOfTheCli(error, call.verb);
+    });
+  if (call.command !== "get_audit_log" || input.cursor !== undefined) return await ask(input);
+  return await newestRows((fields) => ask({ ...input, ...fields }));
 }
 
 const REACHED: Record<string, readonly string[]> = {
@@ -80,7 +84,7 @@ async function readValue(
   kind: ValueKind,
   value: string,
   { link, io, cwd, session }: { link: Link; io: Pick<Io, "stdin">; cwd: string; session: string | undefined },
-): Promise<string | number> {
+): Promise<string> {
   switch (kind) {
     case "agent":
       return await findAgent(link, value, session);
@@ -88,29 +92,14 @@ async function readValue(
       return await findSession(link, value);
     case "path":
       return resolve(cwd, value);
-    case "number":
-      return readNumber(value);
-    case "duration":
-      return readDuration(value);
     case "body":
       return value === "-" ? await readAll(io.stdin) : value;
     case "text":
+    case "number":
+    case "duration":
+    case "moment":
       return value;
   }
-}
-
-function readNumber(text: string): number {
-  if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text);
-  throw new SignalboxError("invalid_input", `${JSON.stringify(text)} is no number.`, "Give digits only.");
-}
-
-const UNIT_S: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 };
-
-/** `90s`, `15m`, `12h`, `30d` in seconds. */
-export function readDuration(text: string): number {
-  const found = /^(\d{1,9})([smhd])$/.exec(text);
-  if (found) return Number(found[1]) * (UNIT_S[found[2] ?? ""] ?? 1);
-  throw new SignalboxError("invalid_input", `${JSON.stringify(text)} is no time.`, "Write it as 90s, 15m, 12h or 30d.");
 }
 
 /** A message holds 1 MiB; twice that is read so that the daemon, and not this line, says that it is too long. */

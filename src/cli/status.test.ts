@@ -35,6 +35,7 @@ const status: Status = {
           agent_id: "agt_2",
           name: "Agent_2",
           state: "waiting",
+          state_reason: "npm test",
           waiting_for: {
             kind: "permission",
             request_id: "req_9",
@@ -75,6 +76,26 @@ describe("the status for a person", () => {
         "",
       ].join("\n"),
     );
+  });
+
+  test("says why an agent is in its state below its row, also when it has a reply", () => {
+    const [session] = status.sessions as [Status["sessions"][0]];
+    const stuck = { ...agent, state_reason: "a draft stands in the\nprompt" };
+    const silent = {
+      ...stuck,
+      name: "Agent_2",
+      state: "failed",
+      state_reason: "claude exits with 1",
+      last_reply: null,
+    };
+    const told: Status = { ...status, sessions: [{ ...session, agents: [stuck, silent] }] };
+    const lines = renderStatus(told, { width: 85, hasColour: false }, NOW).split("\n");
+    expect(lines.slice(3, 7)).toEqual([
+      expect.stringMatching(/^ {2}Agent_1 .*Fixed the p?/),
+      "    a draft stands in the prompt",
+      expect.stringMatching(/^ {2}Agent_2 +failed .* -$/),
+      "    claude exits with 1",
+    ]);
   });
 
   test("fits a narrow window by shortening the replies", () => {

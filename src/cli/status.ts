@@ -77,7 +77,7 @@ function renderSession(session: SessionStatus, looks: Looks, nowMs: number): str
   return [
     head,
     ...(health === "ok" ? [] : [`  ${paint(looks, "yellow", health)}`]),
-    ...(session.agents.length === 0 ? ["  no agents"] : table(looks, agentRows(session.agents, nowMs), "  ")),
+    ...(session.agents.length === 0 ? ["  no agents"] : agentLines(session.agents, looks, nowMs)),
     ...session.agents.flatMap((agent) => renderQuestion(agent, looks)),
   ];
 }
@@ -99,6 +99,16 @@ const NAME_CELLS_MAX = 24;
 /** Of a reply that may hold a megabyte, more than any line shows. */
 const EXCERPT_CHARS = 300;
 
+/** The table, and below an agent's row why it is in its state, where no open question says it in full. */
+function agentLines(agents: readonly AgentStatus[], looks: Looks, nowMs: number): string[] {
+  const [heads = "", ...rows] = table(looks, agentRows(agents, nowMs), "  ");
+  const withReasons = agents.flatMap(({ state_reason: reason, waiting_for: asked }, i) => [
+    rows[i] ?? "",
+    ...(reason === null || reason === asked?.summary ? [] : [`    ${paint(looks, "dim", excerpt(reason))}`]),
+  ]);
+  return [heads, ...withReasons];
+}
+
 function agentRows(agents: readonly AgentStatus[], nowMs: number): Cell[][] {
   const hasTasks = agents.some((agent) => agent.current_task !== null);
   const rows = agents.map((agent): Cell[] => [
@@ -110,7 +120,7 @@ function agentRows(agents: readonly AgentStatus[], nowMs: number): Cell[][] {
     { text: agent.context_used_pct == null ? "-" : `${Math.round(agent.context_used_pct)}%`, alignRight: true },
     { text: agent.cost_usd == null ? "-" : `$${agent.cost_usd.toFixed(2)}`, alignRight: true },
     ...(hasTasks ? [{ text: cleanLine(agent.current_task ?? "-") }] : []),
-    { text: excerpt(agent.last_reply ?? agent.state_reason), colour: agent.last_reply === null ? "dim" : null },
+    { text: excerpt(agent.last_reply) },
   ]);
   const names = ["AGENT", "STATE", "WAITING FOR", "SINCE", "QUEUE", "CONTEXT", "COST", ...(hasTasks ? ["TASK"] : [])];
   const heads = [...names, "LAST REPLY"].map(

@@ -4,7 +4,7 @@
 
 /** How a word from the command line becomes a value: `agent` and `session` may be names and are looked up, `body` may be
  *  `-` for standard input. */
-export type ValueKind = "text" | "body" | "agent" | "session" | "path" | "number" | "duration";
+export type ValueKind = "text" | "body" | "agent" | "session" | "path" | "number" | "duration" | "moment";
 
 export interface Word {
   /** As shown in the help, e.g. "AGENT". */
@@ -22,6 +22,8 @@ export interface Flag {
   help: string;
   kind?: ValueKind;
   choices?: readonly string[];
+  /** The command does not do without it. */
+  required?: true;
 }
 
 export interface Verb {
@@ -268,14 +270,14 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   get_audit_log: {
     path: ["audit", "log"],
-    summary: "who asked for what, and what came of it",
+    summary: "who asked for what, and what came of it; the newest rows",
     words: [],
     flags: [
-      { flags: "--since <time>", field: "since", help: "ISO 8601, e.g. 2026-01-31T00:00:00Z" },
+      { flags: "--since <time>", field: "since", help: "e.g. 1h, or 2026-01-31T00:00:00Z", kind: "moment" },
       { flags: "--actor <actor>", field: "actor", help: "only this one" },
       { flags: "--tool <command>", field: "tool", help: "only this command" },
-      { flags: "--limit <n>", field: "limit", help: "at most this many", kind: "number" },
-      { flags: "--cursor <cursor>", field: "cursor", help: "continue a page" },
+      { flags: "--limit <n>", field: "limit", help: "at most this many (default 100)", kind: "number" },
+      { flags: "--cursor <cursor>", field: "cursor", help: "from behind this row on; 0: from the first" },
     ],
   },
   create_token: {
@@ -288,6 +290,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
         field: "role",
         help: "what its bearer may do (required)",
         choices: ["owner", "operator", "observer"],
+        required: true,
       },
       { flags: "--session <session>", field: "session_id", help: "only this session", kind: "session" },
       { flags: "--ttl <time>", field: "ttl_s", help: "e.g. 12h or 30d", kind: "duration" },

@@ -1,6 +1,6 @@
 // `signalbox serve` and the daemon that clients start: command line in, exit code out.
 
-import { asSignalboxError } from "../kernel/errors.ts";
+import { asSignalboxError, inSentences } from "../kernel/errors.ts";
 import { readConfig } from "./config.ts";
 import { runDaemon } from "./daemon.ts";
 
@@ -23,6 +23,6 @@ export async function main(verb: "serve" | "daemon", args: readonly string[]): P
 }
 
 function complain(error: { message: string; nextStep: string }, exitCode: number): number {
-  process.stderr.write(`signalbox: ${error.message} ${error.nextStep}\n`);
+  process.stderr.write(`signalbox: ${inSentences(error)}\n`);
   return exitCode;
 }

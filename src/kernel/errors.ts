@@ -79,6 +79,11 @@ export function asSignalboxError(thrown: unknown): SignalboxError {
   );
 }
 
+/** What went wrong and what to do now, for a person. What others wrote (the file system, a library) often ends in no stop. */
+export function inSentences({ message, nextStep }: Pick<SignalboxError, "message" | "nextStep">): string {
+  return `${message}${/[.!?…][)"'`]?\s*$/.test(message) ? "" : "."} ${nextStep}`;
+}
+
 /** A broken invariant is no conversation: it fails loudly where it is found. */
 export function assert(condition: unknown, invariant: string): asserts condition {
   if (!condition) throw new Error(`invariant broken: ${invariant}`);

@@ -86,7 +86,14 @@ describe("on a supported Node", () => {
     expect({ code, said: said(output) }).toEqual({ code: 5, said: { daemon: [verb, "--state-dir", "/x"] } });
   });
 
-  it.each([[["mcp", "--help"]], [["serve", "-h"]], [["status", "--json"]], [[]]])("leaves %j to main", async (args) => {
+  it.each([
+    [["mcp", "--help"]],
+    [["mcp", "--role", "owner", "--version"]],
+    [["serve", "-h"]],
+    [["serve", "--version"]],
+    [["status", "--json"]],
+    [[]],
+  ])("leaves %j to main", async (args) => {
     expect(said((await run([install().door, ...args])).output).main).toEqual(args);
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readArguments } from "./arguments.ts";
+import { readArguments } from "./mcp-arguments.ts";
 
 describe("the command line of the bridge", () => {
   it("asks for an operator and nothing else by default", () => {
@@ -30,6 +30,11 @@ describe("the command line of the bridge", () => {
     "--constructor x",
     "operator",
   ];
+  it("tells an argument from an option", () => {
+    expect(readArguments(["extra"])).toEqual({ is: "wrong", why: "There is no argument `extra`." });
+    expect(readArguments(["--colour=red"])).toEqual({ is: "wrong", why: "There is no option --colour." });
+  });
+
   it.each(wrong.map((words) => [words]))("refuses %s with a sentence", (words) => {
     expect(readArguments(words.split(" "))).toEqual({ is: "wrong", why: expect.stringMatching(/\.$/) });
   });

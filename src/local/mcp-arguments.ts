@@ -1,15 +1,16 @@
-// The command line of `signalbox mcp`, read by hand: a parser library would cost more than the whole bridge. Help and
-// version belong to the CLI; main.ts sees to that before the bridge is loaded.
+// The command line of `signalbox mcp`, for the bridge that obeys it and for the CLI that writes it into a client's
+// configuration. Read by hand: a parser library would cost more than the whole bridge. Help and version belong to the CLI;
+// main.ts sees to that before the bridge is loaded.
 
 import { resolve } from "node:path";
-import { type DaemonOptions, LOCAL_ROLES, type LocalRole, SECURITY_LEVELS } from "../local/preface.ts";
+import { type DaemonOptions, LOCAL_ROLES, type LocalRole, SECURITY_LEVELS } from "./preface.ts";
 
-export type BridgeArguments =
+export type McpArguments =
   | { is: "run"; role: LocalRole; stateDir: string | undefined; options: DaemonOptions }
   | { is: "wrong"; why: string };
 
 /** Reads what stands behind `mcp`. Paths become absolute. Never throws. */
-export function readArguments(argv: readonly string[]): BridgeArguments {
+export function readArguments(argv: readonly string[]): McpArguments {
   let role: LocalRole = "operator";
   let stateDir: string | undefined;
   const options: DaemonOptions = {};
@@ -17,6 +18,7 @@ export function readArguments(argv: readonly string[]): BridgeArguments {
   for (let at = 0; at < words.length; at += 2) {
     const name = words[at] as string;
     const value = words[at + 1];
+    if (!name.startsWith("-")) return wrong(`There is no argument \`${name}\`.`);
     if (!KNOWN.has(name)) return wrong(`There is no option ${name}.`);
     if (value === undefined || value === "") return wrong(`${name} needs a value.`);
     switch (name) {
@@ -63,6 +65,6 @@ function splitAtEquals(word: string): string[] {
   return at === -1 ? [word] : [word.slice(0, at), word.slice(at + 1)];
 }
 
-function wrong(why: string): BridgeArguments {
+function wrong(why: string): McpArguments {
   return { is: "wrong", why };
 }
