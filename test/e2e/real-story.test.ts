@@ -309,18 +309,21 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     const message = await send(agent, `run\ntouch ${canary}`);
     await until("it is typed", async () => (await receipt(message)).state === "sending");
     process.kill(pid, "SIGCONT");
-    await until("the letter stands in the box", async () => (await screenOf(agent)).includes("touch"));
-    // Twice the time in which an Enter would have followed.
-    expect(
-      (await product.call("get_message", { message_id: message.message_id, wait_for: "delivered", wait_s: 5 })).state,
-    ).toBe("sending");
-    expect(existsSync(canary)).toBe(false);
-    // The person takes it out again, line by line, and leaves the shell's mode.
     const boxOf = async () => {
       const lines = (await screenOf(agent)).split("\n");
       const [above = 0, below = 0] = lines.flatMap((line, row) => (line.startsWith("────") ? [row] : [])).slice(-2);
       return lines.slice(above + 1, below).join("\n");
     };
+    await until("the `!` is drawn", async () => (await boxOf()).includes("!"));
+    // Far longer than it takes an Enter to follow. It stands behind the `!`, or the daemon saw that in time and never typed it.
+    const still = await product.call("get_message", {
+      message_id: message.message_id,
+      wait_for: "delivered",
+      wait_s: 5,
+    });
+    expect(["sending", "queued"]).toContain(still.state);
+    expect(existsSync(canary)).toBe(false);
+    // The person takes it out again, line by line, and leaves the shell's mode.
     await until("the letter is out of the box", async () => {
       if (!(await boxOf()).includes("signalbox")) return true;
       person.type("\x15");
