@@ -118,7 +118,7 @@ export function isOurs(draft: string, letter: string, isUntouched: boolean): boo
 
 /** Whether the box holds the whole letter and nothing else, as far as the screen can tell. */
 export function isWhole(draft: string, letter: string): boolean {
-  return draft.replace(/\s+/gu, "") === letter.replace(/\s+/gu, "");
+  return draft.replace(/\s+/gu, "").replace(PASTE_ENDS, "") === letter.replace(/\s+/gu, "");
 }
 
 /** Whether the whole letter stands somewhere in the prompt, however its lines were broken. */

@@ -56,7 +56,9 @@ export function createPeople(options: {
 
   const finishDraft = (terminal: SimTerminal, isTidying: boolean) => {
     const program = programOf(terminal);
-    if (program.dialog() !== null || !program.isPersonal()) return;
+    // What fell into the middle of our paste is theirs as well.
+    const isTheirs = program.isPersonal() || (isTidying && program.draft().includes("amid"));
+    if (program.dialog() !== null || !isTheirs) return;
     if (!isTidying && random.chance(0.3)) return;
     const isOnlyTheirs = !program.draft().includes("[signalbox ");
     if (isOnlyTheirs && random.chance(0.4) && program.phase() === "idle") press(terminal, "\r");
