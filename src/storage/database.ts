@@ -43,9 +43,6 @@ export interface OpenOptions {
   key: Buffer;
   /** How the log is brought to the disk, given its open descriptor; the simulator brings a disk of its own. */
   sync?: (descriptor: number) => Promise<void>;
-  /** Until when the commits are gathered that one sync is to serve: the end of this turn of the event loop, so that whatever came
-   *  in together goes to the disk together. The simulator has no such turns. */
-  gathered?: () => Promise<void>;
 }
 
 /** 256 bits, what the aegis cipher takes as a raw key. */
@@ -60,8 +57,7 @@ const STATEMENTS_MAX = 1_000;
 
 /** Opens `file`, creating it (0600) when it is not there. Throws `storage_error` when the key is not the one it was made
  *  with or the file cannot be used; then nothing has been changed. */
-export function openDatabase(options: OpenOptions): Database {
-  const { file, key, sync = promisify(fdatasync), gathered = promisify(setImmediate) } = options;
+export function openDatabase({ file, key, sync = promisify(fdatasync) }: OpenOptions): Database {
   try {
     // SQLite gives -wal and -shm the mode of the database, and would itself create it readable for everybody.
     closeSync(openSync(file, "a", 0o600));
@@ -69,7 +65,7 @@ export function openDatabase(options: OpenOptions): Database {
     throw fileTrouble(`${file} cannot be opened`, "Make the state directory writable for this user.", error);
   }
   try {
-    return wrap(openHandle(file, key), file, createLogSync(`${file}-wal`, sync, gathered));
+    return wrap(openHandle(file, key), file, sync);
   } catch (error) {
     throw asStorageError(error, file);
   }
@@ -113,8 +109,9 @@ function rawKey(key: Buffer): string {
   return `x'${key.toString("hex")}'`;
 }
 
-function wrap(handle: Sqlite.Database, file: string, log: LogSync): Database {
+function wrap(handle: Sqlite.Database, file: string, sync: (descriptor: number) => Promise<void>): Database {
   const statements = new Map<string, Sqlite.Statement>();
+  const log = createLogSync(`${file}-wal`, sync);
   let isInside = false;
   // Parsed once: with `exec` these four words cost a tenth of the daemon's time under load (measured).
   const [begin, commit, rollback] = ["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].map((sql) => handle.prepare(sql)) as [
@@ -218,11 +215,7 @@ interface LogSync {
   close(): void;
 }
 
-function createLogSync(
-  file: string,
-  syncFile: (descriptor: number) => Promise<void>,
-  gathered: () => Promise<void>,
-): LogSync {
+function createLogSync(file: string, syncFile: (descriptor: number) => Promise<void>): LogSync {
   let descriptor: number | null = null;
   let written = 1; // What a killed daemon left in it may not be on the disk yet, and is answered for by this one.
   let onDisk = 0;
@@ -230,9 +223,7 @@ function createLogSync(
   let failure: SignalboxError | null = null;
 
   const sync = async () => {
-    await gathered();
     const reached = written;
-    if (onDisk >= reached) return; // closed meanwhile
     try {
       descriptor ??= openSync(file, "r");
       await syncFile(descriptor);

@@ -48,7 +48,7 @@ let handle: Database | null = null;
 
 const databaseFile = () => join(simFolder(), "sim.db");
 
-function openFile(more: Pick<OpenOptions, "sync" | "gathered"> = {}, between: () => void = () => {}): Database {
+function openFile(more: Pick<OpenOptions, "sync"> = {}, between: () => void = () => {}): Database {
   handle?.close();
   between();
   handle = openDatabase({ file: databaseFile(), key: KEY, ...more });
@@ -84,9 +84,7 @@ export function createDisk(sim: Sim): Disk {
   isHandleStrange = sim.variant.syncsLater;
   if (sim.variant.syncsLater) {
     db.get("PRAGMA wal_checkpoint(TRUNCATE)");
-    return createLateDisk(sim, databaseFile(), (sync, between) =>
-      openFile({ sync, gathered: async () => {} }, between),
-    );
+    return createLateDisk(sim, databaseFile(), (sync, between) => openFile({ sync }, between));
   }
   let isOpened = false;
   return {
