@@ -2,10 +2,11 @@
 // letter with the hooks that an agent would post. What is measured against it is the daemon alone. Started by the daemon in
 // place of the real host, with the same argument.
 
-import { closeSync, mkdirSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
-import { join } from "node:path";
+import { registryDirIn, scriptedHome } from "../src/agents/kinds/scripted/home.ts";
 import { createHttpClient, type HttpClient } from "../src/agents/kinds/scripted/http.ts";
+import { createRegistry, type Registry } from "../src/agents/kinds/scripted/registry.ts";
 import { systemClock } from "../src/kernel/clock.ts";
 import { createFrameReader, encodeFrame } from "../src/terminals/pty/frames.ts";
 import { type HostStart, PROTOCOL, type Request } from "../src/terminals/pty/protocol.ts";
@@ -18,6 +19,7 @@ interface Agent {
   pid: number;
   conversationId: string;
   env: Record<string, string>;
+  registry: Registry;
   /** Every program keeps connections of its own. */
   http: HttpClient;
 }
@@ -79,22 +81,22 @@ function answer(socket: Socket, request: Request): void {
 function open(ref: string, argv: readonly string[], env: Record<string, string>): { pid: number; birth: null } {
   lastPid += 1;
   const conversationId = argv[argv.indexOf("--session-id") + 1] ?? "";
-  const agent = { pid: lastPid, conversationId, env, http: createHttpClient(systemClock) };
+  const registry = createRegistry({
+    dir: registryDirIn(scriptedHome(env)),
+    pid: lastPid,
+    cwd: "/",
+    name: ref,
+    version: "bench",
+    now: Date.now,
+  });
+  const agent = { pid: lastPid, conversationId, env, registry, http: createHttpClient(systemClock) };
   agents.set(ref, agent);
-  mkdirSync(sessionsDir(agent), { recursive: true });
   tellStatus(agent, "idle");
   return { pid: agent.pid, birth: null };
 }
 
-function sessionsDir({ env }: Agent): string {
-  return join(env.SIGNALBOX_SCRIPTED_HOME ?? "", "sessions");
-}
-
-function tellStatus(agent: Agent, status: "idle" | "busy"): void {
-  const dir = sessionsDir(agent);
-  const { pid, conversationId: sessionId } = agent;
-  writeFileSync(join(dir, `${pid}.new`), JSON.stringify({ pid, sessionId, status, statusUpdatedAt: Date.now() }));
-  renameSync(join(dir, `${pid}.new`), join(dir, `${pid}.json`));
+function tellStatus({ registry, conversationId: sessionId }: Agent, status: "idle" | "busy"): void {
+  registry.write({ sessionId, status, waitingFor: null });
 }
 
 /** A pasted letter and Enter: the prompt hook first, and when it lets the prompt pass, a turn without length. */

@@ -26,8 +26,11 @@ export interface Ids {
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"; // Crockford base32, lower case: no i, l, o, u.
 
+/** Bytes fetched from the system at once: a call costs the same for ten as for some thousand. */
+const POOL_BYTES = 4_096;
+
 /** Ids from the given clock and source of random bytes. */
-export function createIds(clock: Clock, random: (bytes: number) => Buffer = randomBytes): Ids {
+export function createIds(clock: Clock, random: (bytes: number) => Buffer = createRandomPool()): Ids {
   const timed = (prefix: string) => `${prefix}_${base32Time(clock.now())}${base32(random(10))}`;
   return {
     session: () => timed("ses") as SessionId,
@@ -36,6 +39,17 @@ export function createIds(clock: Clock, random: (bytes: number) => Buffer = rand
     conversation: () => uuidV4(random(16)) as ConversationId,
     request: () => timed("req"),
     secret: () => random(32).toString("base64url"),
+  };
+}
+
+/** Gives each byte out once. */
+function createRandomPool(): (bytes: number) => Buffer {
+  let pool = Buffer.alloc(0);
+  return (bytes) => {
+    if (pool.length < bytes) pool = randomBytes(POOL_BYTES);
+    const taken = pool.subarray(0, bytes);
+    pool = pool.subarray(bytes);
+    return taken;
   };
 }
 

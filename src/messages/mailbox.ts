@@ -1,7 +1,6 @@
 // The durable queue: messages as rows, first in first out per agent, one in flight per agent. Every step goes through `move`,
 // which refuses what delivery.ts does not list. This file holds the SQL of the table, which nobody else reads or writes.
 
-import { assert } from "../kernel/errors.ts";
 import type { AgentId, ConversationId, MessageId } from "../kernel/ids.ts";
 import type { Database } from "../storage/database.ts";
 import { createRowCache } from "../storage/row-cache.ts";
@@ -82,6 +81,27 @@ const STATES_BEFORE = Object.fromEntries(
   }),
 ) as Record<MessageState, string>;
 
+/** What has not happened yet to a message just accepted: the table's own defaults. */
+const BEFORE_ALL = {
+  state: "queued",
+  sent_at: null,
+  delivered_at: null,
+  processed_at: null,
+  ended_at: null,
+  channel: null,
+  evidence: null,
+  attempts: 0,
+  generation: null,
+  conversation_id: null,
+  refused_prompts: "",
+  reply: null,
+  failure_code: null,
+  failure_message: null,
+} as const;
+
+/** Two indexes begin with the agent, and the one over all it ever got grows for ever: SQLite is told which to take. */
+const OPEN = "messages INDEXED BY messages_open";
+
 const IN_FLIGHT: ReadonlySet<MessageState> = new Set<MessageState>(["sending", "delivered"]);
 
 /** Rows are shared and frozen. */
@@ -118,7 +138,7 @@ export function createMailbox(db: Database): Mailbox {
   const textOf = (row: MessageRow | undefined) => (row === undefined ? 0 : row.body.length + (row.reply?.length ?? 0));
   // Every step of a message is followed by some sixty questions about its agent's queue (measured), with few answers.
   const byId = createRowCache<MessageRow | undefined>(db, textOf);
-  const nextOf = createRowCache<MessageRow | undefined>(db, textOf);
+  const nextOf = createRowCache<MessageId | undefined>(db);
   const inFlightOf = createRowCache<readonly MessageRow[]>(db, (rows) =>
     rows.reduce((sum, row) => sum + textOf(row), 0),
   );
@@ -129,7 +149,7 @@ export function createMailbox(db: Database): Mailbox {
   const inFlight = (agentId: AgentId) =>
     inFlightOf.get(agentId, () =>
       db.all<MessageRow>(
-        "SELECT * FROM messages WHERE agent_id = ? AND state IN ('sending', 'delivered') AND ended_at IS NULL ORDER BY seq",
+        `SELECT * FROM ${OPEN} WHERE agent_id = ? AND state IN ('sending', 'delivered') AND ended_at IS NULL ORDER BY seq`,
         [agentId],
       ),
     );
@@ -155,7 +175,7 @@ export function createMailbox(db: Database): Mailbox {
     add(message, now) {
       byId.forget(message.message_id);
       nextOf.forget(message.agent_id);
-      db.run(
+      const { rowid: seq } = db.run(
         `INSERT INTO messages (message_id, agent_id, sender, sender_label, body, task_id, task_title, priority, hops, state,
            accepted_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)`,
         [
@@ -172,27 +192,27 @@ export function createMailbox(db: Database): Mailbox {
           message.expires_at,
         ],
       );
-      const added = get(message.message_id);
-      assert(added !== undefined, "a message just added is there");
-      return added;
+      return { ...BEFORE_ALL, ...message, seq, accepted_at: now };
     },
-    next: (agentId) =>
-      nextOf.get(agentId, () =>
-        db.get<MessageRow>(
-          "SELECT * FROM messages WHERE agent_id = ? AND state = 'queued' AND ended_at IS NULL ORDER BY priority = 'urgent' DESC, seq LIMIT 1",
+    next(agentId) {
+      const read = () =>
+        db.get<{ message_id: MessageId }>(
+          `SELECT message_id FROM ${OPEN} WHERE agent_id = ? AND state = 'queued' AND ended_at IS NULL ORDER BY priority = 'urgent' DESC, seq LIMIT 1`,
           [agentId],
-        ),
-      ),
+        )?.message_id;
+      const id = nextOf.get(agentId, read);
+      return id === undefined ? undefined : get(id);
+    },
     inState(agentId, state) {
       if (IN_FLIGHT.has(state)) return inFlight(agentId).filter((row) => row.state === state);
       return db.all<MessageRow>(
-        "SELECT * FROM messages WHERE agent_id = ? AND state = ? AND ended_at IS NULL ORDER BY seq",
+        `SELECT * FROM ${OPEN} WHERE agent_id = ? AND state = ? AND ended_at IS NULL ORDER BY seq`,
         [agentId, state],
       );
     },
     waiting: (agentId) =>
       db.get<{ count: number }>(
-        "SELECT count(*) AS count FROM messages WHERE agent_id = ? AND state IN ('queued', 'sending') AND ended_at IS NULL",
+        `SELECT count(*) AS count FROM ${OPEN} WHERE agent_id = ? AND state IN ('queued', 'sending') AND ended_at IS NULL`,
         [agentId],
       )?.count ?? 0,
     recentFrom: (sender, agentId, sinceMs) =>
@@ -211,33 +231,33 @@ export function createMailbox(db: Database): Mailbox {
     agentsWithOpenMessages: () =>
       db
         .all<{ agent_id: AgentId }>(
-          "SELECT DISTINCT agent_id FROM messages WHERE state IN ('queued', 'sending', 'delivered') AND ended_at IS NULL",
+          `SELECT DISTINCT agent_id FROM ${OPEN} WHERE state IN ('queued', 'sending', 'delivered') AND ended_at IS NULL`,
           [],
         )
         .map((row) => row.agent_id),
     move(row, to, patch) {
       const columns = Object.keys(patch);
       const assignments = ["state = ?", ...columns.map((column) => `${column} = ?`)].join(", ");
-      const values = [to, ...Object.values(patch), row.message_id];
+      const values = [to, ...Object.values(patch), row.seq];
       return change(row.message_id, { ...patch, state: to }, () =>
-        db.run(`UPDATE messages SET ${assignments} WHERE message_id = ? AND state IN (${STATES_BEFORE[to]})`, values),
+        db.run(`UPDATE messages SET ${assignments} WHERE seq = ? AND state IN (${STATES_BEFORE[to]})`, values),
       );
     },
     confirmed(row, evidence) {
       change(row.message_id, { evidence }, () =>
-        db.run("UPDATE messages SET evidence = ? WHERE message_id = ?", [evidence, row.message_id]),
+        db.run("UPDATE messages SET evidence = ? WHERE seq = ?", [evidence, row.seq]),
       );
     },
     refused(row, promptId) {
       const refused_prompts = `${get(row.message_id)?.refused_prompts ?? ""} ${promptId}`;
       change(row.message_id, { refused_prompts }, () =>
-        db.run("UPDATE messages SET refused_prompts = ? WHERE message_id = ?", [refused_prompts, row.message_id]),
+        db.run("UPDATE messages SET refused_prompts = ? WHERE seq = ?", [refused_prompts, row.seq]),
       );
     },
     tried(row) {
       const attempts = (get(row.message_id)?.attempts ?? 0) + 1;
       change(row.message_id, { attempts }, () =>
-        db.run("UPDATE messages SET attempts = ? WHERE message_id = ?", [attempts, row.message_id]),
+        db.run("UPDATE messages SET attempts = ? WHERE seq = ?", [attempts, row.seq]),
       );
     },
     expired: (now) =>

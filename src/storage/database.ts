@@ -16,8 +16,9 @@ export interface Database {
   /** The first row, or undefined when there is none. */
   get<Row>(sql: string, params?: readonly SqlValue[]): Row | undefined;
   all<Row>(sql: string, params?: readonly SqlValue[]): Row[];
-  /** One statement that writes. Outside a transaction it commits by itself, as a transaction does. */
-  run(sql: string, params?: readonly SqlValue[]): { changes: number };
+  /** One statement that writes. Outside a transaction it commits by itself, as a transaction does. `rowid` is that of the row last
+   *  inserted. */
+  run(sql: string, params?: readonly SqlValue[]): { changes: number; rowid: number };
   /** Several statements without parameters, for schemas. */
   exec(sql: string): void;
   /** Runs `work` between BEGIN IMMEDIATE and COMMIT; what it wrote then survives the death of this process, and a power cut
@@ -48,6 +49,10 @@ export interface OpenOptions {
 /** 256 bits, what the aegis cipher takes as a raw key. */
 export const KEY_BYTES = 32;
 
+/** Of a database made anew; one that is there keeps its own. Our rows are some hundred bytes long and every commit writes whole
+ *  pages: with half of SQLite's usual 4 KiB a message costs a quarter less of the processor and half the bytes (measured). */
+const PAGE_BYTES = 2_048;
+
 /** How long a statement waits for another process's lock. The daemon is alone with its file; this covers a person with
  *  another copy of signalbox, and is short enough that a request still gets an answer. */
 const BUSY_WAIT_MS = 5_000;
@@ -77,6 +82,7 @@ function openHandle(file: string, key: Buffer): Sqlite.Database {
     // The cipher and the key must come before anything that touches a page.
     handle.pragma("cipher='aegis'");
     handle.pragma(`key="${rawKey(key)}"`);
+    handle.pragma(`page_size=${PAGE_BYTES}`);
     handle.prepare("SELECT count(*) FROM sqlite_schema").get(); // the first read: a wrong key shows here
     // The daemon is alone with its file. Unless told so, SQLite asks the kernel for a lock twice per statement that reads and six
     // times per commit (43 calls per message, measured).
@@ -147,9 +153,9 @@ function wrap(handle: Sqlite.Database, file: string, sync: (descriptor: number) 
     all: <Row>(sql: string, params: readonly SqlValue[] = []) => guarded(() => prepared(sql).all(...params) as Row[]),
     run: (sql, params = []) =>
       guarded(() => {
-        const { changes } = prepared(sql).run(...params);
+        const { changes, lastInsertRowid } = prepared(sql).run(...params);
         if (!isInside) log.written();
-        return { changes };
+        return { changes, rowid: Number(lastInsertRowid) };
       }),
     exec(sql) {
       guarded(() => handle.exec(sql));

@@ -62,7 +62,7 @@ function empty(db: Database): void {
   );
   // Children first: the schema knows only these two references.
   const names = tables.map((table) => table.name).sort((a, b) => rank(a) - rank(b));
-  db.exec(["DELETE FROM sqlite_sequence", ...names.map((name) => `DELETE FROM ${name}`)].join(";"));
+  db.exec(names.map((name) => `DELETE FROM ${name}`).join(";"));
 }
 
 function rank(table: string): number {

@@ -7,6 +7,7 @@ import { migration0003 } from "./0003-open-messages.ts";
 import { migration0004 } from "./0004-pid-birth.ts";
 import { migration0005 } from "./0005-refused-prompts.ts";
 import { migration0006 } from "./0006-open-messages-by-age.ts";
+import { migration0007 } from "./0007-plain-row-numbers.ts";
 
 export const migrations: readonly Migration[] = [
   migration0001,
@@ -15,4 +16,5 @@ export const migrations: readonly Migration[] = [
   migration0004,
   migration0005,
   migration0006,
+  migration0007,
 ];

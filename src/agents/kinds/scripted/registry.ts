@@ -1,7 +1,7 @@
-// The program's own account of its running self: one small file named after its pid, replaced whole on each change and
-// removed on a clean exit. After SIGKILL it stays behind with its last words, as Claude Code's does.
+// The program's own account of its running self: one small file named after its pid, overwritten in place on each change (as Claude
+// Code does: its inode stays, measured with 2.1.330) and removed on a clean exit. After SIGKILL it stays behind with its last words.
 
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, constants, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 export interface RegistryState {
@@ -29,6 +29,7 @@ export function createRegistry(options: {
   const startedAt = now();
   const procStart = processStart(pid);
   let last = "";
+  let longest = 0;
   return {
     write({ sessionId, status, waitingFor }) {
       const key = JSON.stringify([sessionId, status, waitingFor]);
@@ -49,15 +50,28 @@ export function createRegistry(options: {
         statusUpdatedAt: now(),
       };
       mkdirSync(dir, { recursive: true, mode: 0o700 });
-      // A reader sees the old file or the new one, never half of it. The name must not end in .json meanwhile.
-      const draft = `${path}.new`;
-      writeFileSync(draft, JSON.stringify(entry), { mode: 0o600 });
-      renameSync(draft, path);
+      longest = overwrite(path, JSON.stringify(entry), longest);
     },
     remove() {
       rmSync(path, { force: true });
     },
   };
+}
+
+/** Gives back how long the file is now, in bytes. In one write, blanks making up for what is shorter than before: a reader sees the old
+ *  text or the new one. Neither a rename nor a truncation, for both of which ext4 starts to write to the disk at once (`auto_da_alloc`):
+ *  that kept fifty agents waiting for two thirds of their time (measured). `longest` 0: the file may be a dead process's. */
+function overwrite(path: string, text: string, longest: number): number {
+  const bytes = Buffer.from(text);
+  const size = Math.max(longest, bytes.length);
+  const descriptor = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+  try {
+    writeSync(descriptor, Buffer.concat([bytes, Buffer.alloc(size - bytes.length, " ")]), 0, size, 0);
+    if (longest === 0) ftruncateSync(descriptor, size);
+  } finally {
+    closeSync(descriptor);
+  }
+  return size;
 }
 
 /** The kernel's start mark of the process (field 22 of its stat file), which tells a recycled pid; Linux only. */
