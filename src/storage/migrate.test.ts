@@ -47,6 +47,25 @@ it("refuses a list with a gap", () => {
   expect(() => migrate(emptyDatabase(), [second])).toThrow("numbered");
 });
 
+it("keeps messages and their numbers when their table is made anew", () => {
+  const db = emptyDatabase();
+  migrate(db, migrations.slice(0, 6));
+  db.exec(`
+    INSERT INTO sessions VALUES ('ses_1', 's', '/', 'LOW', 'pty', 'shared', 0, 1, NULL);
+    INSERT INTO agents (agent_id, session_id, name, kind, permission_mode, cwd, desired, state_since, created_at)
+      VALUES ('agt_1', 'ses_1', 'a', 'claude', 'default', '/', 'running', 1, 1);
+    INSERT INTO messages (seq, message_id, agent_id, sender, sender_label, body, priority, hops, state, accepted_at, refused_prompts)
+      VALUES (7, 'msg_1', 'agt_1', 'owner', 'operator', 'hello', 'normal', 0, 'queued', 1, ' p1');`);
+  const before = db.all("SELECT * FROM messages");
+  migrate(db, migrations);
+  expect(db.all("SELECT * FROM messages")).toEqual(before);
+  const { rowid } = db.run(
+    `INSERT INTO messages (message_id, agent_id, sender, sender_label, body, priority, hops, state, accepted_at)
+       VALUES ('msg_2', 'agt_1', 'owner', 'operator', 'hello', 'normal', 0, 'queued', 2)`,
+  );
+  expect(rowid).toBe(8);
+});
+
 it("brings an empty database to this version's schema", () => {
   const db = emptyDatabase();
   expect(migrate(db, migrations)).toEqual({ from: 0, to: migrations.length });

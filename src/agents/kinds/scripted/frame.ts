@@ -137,6 +137,7 @@ function wrap(text: string, width: number): string[] {
   const room = Math.max(1, width);
   const shown = text.slice(-ENTRY_CHARS_SHOWN).replaceAll(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, "");
   return shown.split("\n").flatMap((line) => {
+    if (NARROW.test(line)) return cut(line, room);
     const lines: string[] = [];
     let current = "";
     let used = 0;
@@ -154,12 +155,22 @@ function wrap(text: string, width: number): string[] {
   });
 }
 
+/** One column each: most of what is ever shown, and every frame lays out all of it anew. */
+const NARROW = /^[ -~]*$/;
+
+function cut(line: string, length: number): string[] {
+  return Array.from({ length: Math.max(1, Math.ceil(line.length / length)) }, (_, index) =>
+    line.slice(index * length, (index + 1) * length),
+  );
+}
+
 function clip(text: string, width: number): string {
   return wrap(text.replaceAll("\n", " "), width)[0] ?? "";
 }
 
 /** Columns a terminal gives to the text: near enough, and a wrong guess shortens a row, nothing more. */
 function widthOf(text: string): number {
+  if (NARROW.test(text)) return text.length;
   let width = 0;
   for (const char of text) {
     const code = char.codePointAt(0) ?? 0;
