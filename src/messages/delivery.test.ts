@@ -66,9 +66,18 @@ describe("a confirmation that is late", () => {
   it("never sends back what a process that is gone had noted, or may have taken unseen", () => {
     fc.assert(
       fc.property(sighting, (seen) => {
-        const step = resolveLate({ ...seen, line: null });
+        const step = resolveLate({ ...seen, waitedMs: 8_000, line: null });
         if (seen.noted === "left") expect(step.do).toBe("confirm");
         else if (seen.mayBeUnseen && seen.transcript?.hasMarker !== true) expect(step.do).toBe("unknown");
+      }),
+    );
+  });
+
+  it("does not give up on a transcript because it cannot be read at once", () => {
+    fc.assert(
+      fc.property(sighting, (seen) => {
+        const step = resolveLate({ ...seen, waitedMs: 7_999, transcript: null });
+        expect(step.do).not.toBe("unknown");
       }),
     );
   });

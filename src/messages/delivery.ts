@@ -93,7 +93,9 @@ const RETURN_AFTER_MS = 8_000;
  *  first and the box second; only an idle prompt with an empty box and a clean transcript lets a message go back. */
 export function resolveLate(seen: Sighting): Step {
   if (seen.transcript?.hasMarker || seen.noted === "left") return { do: "confirm" };
+  const isEarly = seen.waitedMs < RETURN_AFTER_MS;
   if (seen.line === null) {
+    if (seen.transcript === null && isEarly) return { do: "wait" };
     if (seen.transcript === null) return { do: "unknown", reason: "the agent died and its transcript cannot be read" };
     return seen.mayBeUnseen
       ? {
@@ -107,9 +109,9 @@ export function resolveLate(seen: Sighting): Step {
   if (seen.line.promptBox === "draft" && seen.transcript === null && seen.noted === "yes") return { do: "confirm" };
   if (seen.line.promptBox === "draft") return seen.line.keysByPerson ? { do: "wait" } : { do: "press_enter" };
   if (!seen.line.hasDrawn) return { do: "wait" };
+  if (isEarly) return { do: "wait" };
   if (seen.transcript === null)
     return { do: "unknown", reason: "the prompt is empty and the transcript cannot be read" };
-  if (seen.waitedMs < RETURN_AFTER_MS) return { do: "wait" };
   if (seen.attempts >= ATTEMPTS_MAX) return { do: "fail", reason: `not submitted after ${seen.attempts} attempts` };
   return { do: "return", reason: "the prompt is empty and the transcript does not hold it" };
 }

@@ -9,9 +9,7 @@ import type { Ledger } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
 import type { PromptBox } from "./prompt-box.ts";
-import { NOTE } from "./traces.ts";
-
-const HOOK = "UserPromptSubmit hook";
+import { HOOK, isBeforeGate } from "./traces.ts";
 
 export type GateAnswer = { is: "pass" } | { is: "block"; reason: string };
 
@@ -32,9 +30,14 @@ const UNNAMED = "-";
 /** Message states that say that the model never had it. */
 const NOT_ARRIVED: ReadonlySet<MessageState> = new Set<MessageState>(["failed", "expired", "cancelled"]);
 
+/** Whether the header stands there with blanks or, at one place, other words amid it. */
 function hasBrokenHeader(prompt: string, row: MessageRow): boolean {
   const dense = (text: string) => text.replace(/\s+/gu, "");
-  return dense(prompt).includes(dense(markerOf(row.message_id)));
+  const [text, header] = [dense(prompt), dense(markerOf(row.message_id))];
+  return [...header].some((_, length) => {
+    const begin = text.indexOf(header.slice(0, length));
+    return begin >= 0 && text.includes(header.slice(length), begin + length);
+  });
 }
 
 export function createGate(deps: {
@@ -99,10 +102,7 @@ export function createGate(deps: {
       if (hasWords) return { is: "pass" };
       return { is: "refuse", of: [], words: "", reason: "signalbox sent this agent no such message" };
     }
-    // What waits in the program's own queue is in its transcript already, and comes by here when the model is to have it; what was
-    // noted down was so before this question came.
-    const isAnnounced = own.channel === "peer" || own.evidence === NOTE;
-    if (own.state === "delivered" && isAnnounced && own.evidence !== HOOK) {
+    if (isBeforeGate(own)) {
       mailbox.confirmed(own, HOOK);
       return { is: "pass" };
     }

@@ -19,6 +19,15 @@ export interface Traces {
 /** The evidence of what rests on such a note. */
 export const NOTE = "prompt record";
 
+/** The evidence of what the gate has let pass. */
+export const HOOK = "UserPromptSubmit hook";
+
+/** Known to be with its agent before it has come by the gate: what waits in the program's own queue is in its transcript already, and
+ *  comes by when the model is to have it; what was noted down was so before the gate was asked. */
+export function isBeforeGate({ state, channel, evidence }: MessageRow): boolean {
+  return state === "delivered" && evidence !== HOOK && (channel === "peer" || evidence === NOTE);
+}
+
 export function tracesOf(lines: Lines, row: MessageRow): Traces {
   const { message_id, agent_id, generation, conversation_id, refused_prompts } = row;
   const header = markerOf(message_id);

@@ -9,6 +9,7 @@ import { markerOf } from "./envelope.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
+import { isBeforeGate } from "./traces.ts";
 
 /** A turn's Stop hook comes 45-66 ms before the session file says idle (measured). A turn that went idle without one for
  *  this long was interrupted or failed, and the transcript (flushed within 120 ms) says which. */
@@ -74,8 +75,9 @@ export function createTurns(deps: {
     }
   };
 
-  /** Typed into a turn that a person had just begun: the program keeps it for a turn of its own, which comes next. */
-  const isQueued = (row: MessageRow) => transcriptOf(row)?.isQueued === true;
+  /** Typed into a turn that a person had just begun, or handed over while one ran: the program keeps it for a turn of its own, which
+   *  comes next. Where the transcript cannot be read, one that has not come by the gate may be kept still. */
+  const isQueued = (row: MessageRow) => transcriptOf(row)?.isQueued ?? isBeforeGate(row);
 
   /** The transcript holds what ends a turn, or cannot be asked. */
   const hasEnd = (row: MessageRow) => {

@@ -218,6 +218,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       await sleep(random.between(14, 100));
       report("busy");
       const answer = await unlessInterrupted(askPromptHooks(prompt, newPromptId()));
+      if (phase === "over") return; // The answer came to nobody.
       if (answer?.decision === "block") {
         sim.trace(`${me} prompt blocked: ${String(answer.reason)}`);
         box.putBack(prompt);
