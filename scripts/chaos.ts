@@ -84,7 +84,7 @@ export async function runChaos(options: ChaosOptions, totals: Totals): Promise<v
       const before = product.model.requests.length;
       const sent = await playRound(product, { agents, round, random, options, totals });
       const found = judge(product, sent, totals);
-      for (const line of found.length === 0 ? [] : evidence(product, found)) options.say(line);
+      for (const line of found.length === 0 ? [] : await evidence(product, found)) options.say(line);
       options.say(
         `seed ${options.seed} round ${round}: ${sent.length} messages, ${product.model.requests.length - before} requests; so far ${summary(totals)}`,
       );
@@ -218,11 +218,12 @@ async function persist(call: () => Promise<Answer>): Promise<Answer> {
   return answered ?? {};
 }
 
-/** Answers the ids of the messages of which something is wrong. */
-function judge(product: RealProduct, sent: readonly Sent[], totals: Totals): string[] {
+/** Answers the messages of which something is wrong. */
+function judge(product: RealProduct, sent: readonly Sent[], totals: Totals): Sent[] {
   const wrong = () => brokenPromises(totals).length;
-  const found: string[] = [];
-  for (const { messageId, body, receipt } of sent) {
+  const found: Sent[] = [];
+  for (const one of sent) {
+    const { messageId, body, receipt } = one;
     const { requests } = product.model;
     const turns = turnsOf(requests, messageId);
     const wrongBefore = wrong();
@@ -248,22 +249,20 @@ function judge(product: RealProduct, sent: readonly Sent[], totals: Totals): str
     if (canary !== undefined && existsSync(join(product.root, canary))) totals.intoDialogs.push(told);
     const touched = /touch (\S*shell-[\d-]+)/.exec(body)?.[1];
     if (touched !== undefined && existsSync(touched)) totals.shellRan.push(told);
-    if (wrong() > wrongBefore) found.push(messageId);
+    if (wrong() > wrongBefore) found.push(one);
   }
   return found;
 }
 
-/** What a person needs to see who was wrong: the requests around these messages, and what the daemons wrote of their agents. */
-function evidence({ model, stateDir }: RealProduct, ids: readonly string[]): string[] {
+/** What a person needs to see who was wrong: the requests around these messages, what the daemons wrote of their agents, and where
+ *  those agents are now. */
+async function evidence(product: RealProduct, found: readonly Sent[]): Promise<string[]> {
+  const { model, stateDir } = product;
+  const ids = found.map(({ messageId }) => messageId);
+  const agents = [...new Set(found.map(({ receipt }) => String(receipt.agent_id)))];
   const log = readFileSync(join(stateDir, "logs", "daemon.log"), "utf8").split("\n");
-  const agents = new Set(
-    log.filter((line) => ids.some((id) => line.includes(id))).map((line) => /agt_\w+/.exec(line)?.[0]),
-  );
   const lines = log
-    .filter(
-      (line) =>
-        [...agents].some((agent) => agent !== undefined && line.includes(agent)) || line.includes("daemon.ready"),
-    )
+    .filter((line) => agents.some((agent) => line.includes(agent)) || /daemon\.ready|courier\./.test(line))
     .map((line) => ({ atMs: Number(/"time":(\d+)/.exec(line)?.[1]), line }));
   const asked = model.requests
     .filter(({ kind }) => kind === "main")
@@ -272,13 +271,20 @@ function evidence({ model, stateDir }: RealProduct, ids: readonly string[]): str
       const fresh = [...newUserText.matchAll(/msg_[0-9a-z]+/g)].map(([id]) => id).join(" ");
       return { atMs, line: `request ${number} at ${atMs} of ${conversationId}, ${outcome}, new: ${fresh}` };
     });
-  const of = asked.filter(({ line }) => ids.some((id) => line.includes(id)));
-  const first = Math.min(...of.map(({ atMs }) => atMs)) - 5_000;
-  const last = Math.max(...of.map(({ atMs }) => atMs)) + 5_000;
-  return [...lines, ...asked]
-    .filter(({ atMs }) => atMs >= first && atMs <= last)
-    .sort((one, other) => one.atMs - other.atMs)
-    .map(({ line }) => `  ${line}`);
+  const times = asked.filter(({ line }) => ids.some((id) => line.includes(id))).map(({ atMs }) => atMs);
+  const accepted = found.map(({ receipt }) => Date.parse(String(receipt.accepted_at)));
+  const first = Math.min(...times, ...accepted) - 5_000;
+  const last = Math.max(...times, ...accepted) + 15_000;
+  const around = [...lines, ...asked].filter(({ atMs }) => atMs >= first && atMs <= last);
+  const now = await Promise.all(
+    agents.map(async (agent) => {
+      const answers = [product.agent(agent), product.call("read_agent", { agent_id: agent, what: "screen" })];
+      return (await Promise.allSettled(answers)).map((one) => JSON.stringify(one)).join("\n  ");
+    }),
+  );
+  return [...around.sort((one, other) => one.atMs - other.atMs).map(({ line }) => line), ...now].map(
+    (line) => `  ${line}`,
+  );
 }
 
 function isReplyTo(reply: string | null, messageId: string, body: string): boolean {

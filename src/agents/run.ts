@@ -143,12 +143,13 @@ export function createRun(options: RunOptions): Run {
     refreshRequest();
   };
 
-  /** The screen matters while the program starts, while it says it waits, and while a draft keeps the line closed. */
+  /** The screen matters while the program starts, while it says it waits, and while what it shows keeps the line closed: a draft, a
+   *  dialog, or no box at all, which may be half a frame of a program short of time. */
   const screenMatters = () =>
     !facts.settled ||
     facts.file?.status === "waiting" ||
     requests.some((request) => request.via === "screen") ||
-    facts.screen?.promptBox === "draft";
+    (facts.screen !== null && (facts.screen.promptBox !== "empty" || facts.screen.dialog !== null));
 
   const look = (): Promise<Sighting> => {
     looking ??= terminal

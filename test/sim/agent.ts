@@ -217,6 +217,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     try {
       await sleep(random.between(14, 100));
       report("busy");
+      const isNew = !idsIn(prompt).some((id) => world.passed.has(id));
       const answer = await unlessInterrupted(askPromptHooks(prompt, newPromptId()));
       if (phase === "over") return; // The answer came to nobody.
       if (answer?.decision === "block") {
@@ -229,8 +230,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
         return await rest();
       }
       if (answer !== null && hasWordsInside(prompt)) sim.count("race: a person's key fell inside a letter");
-      // What it has had already and gave back after an interrupt is the person's to submit again, with or without more words.
-      const isNew = !idsIn(prompt).some((id) => model.some((entry) => entry.messageId === id));
+      // What was let through before and came back by an interrupt is the person's to submit again, with or without more words.
       if (answer !== null && isMerged(prompt) && (isNew || by === "daemon")) {
         sim.violate(
           "the gate lets no message pass that a person's words ran into",
@@ -262,7 +262,17 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     turnFrom = null;
     enterPhase("idle");
     report("idle", null, fileDelayMs);
+    if (sim.strikes("frame_torn", 0.2, me)) drawBoxLater();
     attend();
+  };
+
+  /** Half a frame stands on the screen for a while. */
+  const drawBoxLater = () => {
+    isBoxShown = false;
+    clock.after(random.between(5, 200), () => {
+      isBoxShown = true;
+      io.painted();
+    });
   };
 
   const takeQueue = (): { prompt: string; via: "queue" | "peer"; by: By } | null => {

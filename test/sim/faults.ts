@@ -95,16 +95,22 @@ const NOTE_FAULTS = {
   daemon_killed_before_prompt: "kill -9 of the daemon when a prompt's hook has arrived and was not looked at",
 } as const;
 
+/** Where programs draw slowly. */
+const FRAME_FAULTS = {
+  frame_torn: "the screen is seen while the program is drawing its prompt box anew",
+} as const;
+
 export type FaultKind =
   | keyof typeof FAULTS
   | keyof typeof PEER_FAULTS
   | keyof typeof POWER_FAULTS
   | keyof typeof TMUX_FAULTS
-  | keyof typeof NOTE_FAULTS;
+  | keyof typeof NOTE_FAULTS
+  | keyof typeof FRAME_FAULTS;
 
 const kindsOf = (table: Partial<Record<FaultKind, string>>) => Object.keys(table) as FaultKind[];
 
-export const FAULT_KINDS = [FAULTS, PEER_FAULTS, POWER_FAULTS, TMUX_FAULTS, NOTE_FAULTS].flatMap(kindsOf);
+export const FAULT_KINDS = [FAULTS, PEER_FAULTS, POWER_FAULTS, TMUX_FAULTS, NOTE_FAULTS, FRAME_FAULTS].flatMap(kindsOf);
 
 /** What kind of machine a seed runs on. Drawn apart from everything else, so that a seed of the plain world, in which the first
  *  regressions were found, still means what it meant. */
@@ -116,13 +122,21 @@ export interface Variant {
   countsKeys: boolean;
   /** False: a prompt is noted down in no time. Not drawn, so that a seed of before means what it meant. */
   notesLate: boolean;
+  /** False: a screen is always seen whole. Not drawn either. */
+  drawsSlowly: boolean;
 }
 
-export const PLAIN: Variant = { hasPeerSockets: false, syncsLater: false, countsKeys: true, notesLate: false };
+export const PLAIN: Variant = {
+  hasPeerSockets: false,
+  syncsLater: false,
+  countsKeys: true,
+  notesLate: false,
+  drawsSlowly: false,
+};
 
 export function chooseVariant(random: Random, seed: number): Variant {
   const drawn = { hasPeerSockets: random.chance(0.5), syncsLater: random.chance(0.5), countsKeys: random.chance(0.6) };
-  return { ...drawn, notesLate: seed % 2 === 0 };
+  return { ...drawn, notesLate: seed % 2 === 0, drawsSlowly: seed % 5 === 0 };
 }
 
 /** Which kinds a seed brings. A few at a time find more than all at once, because one fault does not hide another. */
@@ -137,12 +151,13 @@ export function chooseVariantFaults(random: Random, variant: Variant): Set<Fault
     const kinds = isThere ? kindsOf(table) : [];
     return choose(random, kinds, Math.min(kinds.length, random.pick([0, 1, 1, 2, 3])));
   };
-  const { hasPeerSockets, syncsLater, countsKeys, notesLate } = variant;
+  const { hasPeerSockets, syncsLater, countsKeys, notesLate, drawsSlowly } = variant;
   return new Set([
     ...of(hasPeerSockets, PEER_FAULTS),
     ...of(syncsLater, POWER_FAULTS),
     ...of(!countsKeys, TMUX_FAULTS),
     ...of(notesLate, NOTE_FAULTS),
+    ...(drawsSlowly ? kindsOf(FRAME_FAULTS) : []),
   ]);
 }
 
