@@ -75,7 +75,7 @@ export function messageIdsIn(prompt: string): MessageId[] {
  *  before the header and after the letter's end count; where the end cannot be recognised, nothing is claimed. */
 export function wordsAround(prompt: string, letter: string, id: MessageId): { before: string; after: string } {
   if (prompt.trim() === letter.trim()) return { before: "", after: "" }; // as good as always
-  const plain = prompt.replace(PASTE_TAGS, "").replace(PASTE_ENDS, "");
+  const plain = prompt.replace(PASTE_TAGS, "");
   const header = new RegExp(`(?<!\\\\)${escapePattern(markerOf(id))}`, "gu");
   const starts = [...plain.matchAll(header)].map((match) => match.index);
   const tail = letter
@@ -106,6 +106,11 @@ function escapePattern(text: string): string {
 
 /** What is left of a paste's brackets where their Esc, or a little more of them, came in by itself. */
 const PASTE_ENDS = /^(?:\[200|200|00|0)~|\[201~$/gu;
+
+/** Words found around a letter without what is left of its own brackets: the rest is a person's. */
+export function withoutPasteEnds(words: string): string {
+  return words.replace(PASTE_ENDS, "");
+}
 
 /** Whether what stands in a prompt box is nothing but (a part of) the letter. The box breaks lines where it likes and may show
  *  a placeholder for a long paste; the placeholder counts only where nobody else has touched the box. */

@@ -4,7 +4,15 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { AgentId } from "../kernel/ids.ts";
 import type { MessageState } from "./delivery.ts";
-import { holdsLetter, letterOf, markerOf, messageIdIn, messageIdsIn, wordsAround } from "./envelope.ts";
+import {
+  holdsLetter,
+  letterOf,
+  markerOf,
+  messageIdIn,
+  messageIdsIn,
+  withoutPasteEnds,
+  wordsAround,
+} from "./envelope.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
@@ -106,7 +114,7 @@ export function createGate(deps: {
       mailbox.confirmed(own, HOOK);
       return { is: "pass" };
     }
-    const words = [around.before, around.after].filter((part) => part !== "").join(" ");
+    const words = withoutPasteEnds([around.before, around.after].filter((part) => part !== "").join(" "));
     if (own.state !== "sending" && own.state !== "queued") {
       // Said not to have arrived, it is not to arrive now beside a person's words either; and one that was put back into the box
       // once may have stood there ever since, if the daemon that was to clean it died. A quotation of less passes.
