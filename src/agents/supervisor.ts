@@ -221,7 +221,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
         const [kind, backend] = [kindOf(row), backendOf(sessionOf(row).terminal)];
         witnesses.watch(kind);
         const terminal = await launchAgent(deps, { row, kind, backend, intended: () => changed(agentId) });
-        attachRun(registry.agent(agentId) ?? row, terminal, false);
+        attachRun(registry.anyAgent(agentId) ?? row, terminal, false); // It may have been deleted meanwhile.
       } catch (thrown) {
         const error = asSignalboxError(thrown);
         record(agentId, () => {

@@ -153,7 +153,7 @@ export function createCourier(deps: {
     if (line.state !== "ready" || line.terminal !== before.terminal) return;
     // A dialog, or no box at all: the run keeps watching the screen and rings when that has changed.
     if (reading.promptBox === "absent" || reading.dialog !== null) return;
-    if (box.wasJustTouched(agentId, viewerInputs)) return;
+    if (box.wasJustTouched(agentId, line.terminal, viewerInputs)) return;
     if (reading.promptBox === "draft") return await box.clear(agentId, line, { draft: reading.draft, viewerInputs });
     if (await box.restore(agentId, line, viewerInputs)) return;
     // It may have come back from an attempt and gone in all the same: an agent that does not hear the gate's refusal goes on with

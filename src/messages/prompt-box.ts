@@ -33,9 +33,9 @@ export interface PromptBox {
   /** True for a moment after something was typed into the box or a prompt was sent back to it: no look is to be believed. Asks
    *  to be rung again when it is over. */
   isRedrawing(agentId: AgentId): boolean;
-  /** True when a person pressed keys since the last look: their Enter may have begun a turn that nothing shows yet. Asks to be
-   *  rung again when it would show. */
-  wasJustTouched(agentId: AgentId, viewerInputs: number): boolean;
+  /** True when a person pressed keys since the last look at this terminal: their Enter may have begun a turn that nothing shows yet.
+   *  Asks to be rung again when it would show. */
+  wasJustTouched(agentId: AgentId, terminal: Line["terminal"], viewerInputs: number): boolean;
   /** True when a person has pressed keys in the last minute or so: some of them may not be drawn yet. */
   wasTouchedLately(agentId: AgentId): boolean;
   /** A draft stands in the box. Does what may be done about it and asks to be rung again where that is worth it. */
@@ -52,7 +52,10 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
   const { mailbox, clock } = deps;
   const lastTyped = new Map<AgentId, Parameters<PromptBox["typed"]>[1]>();
   const owed = new Map<AgentId, { words: string; tries: number }>();
-  const inputsSeen = new Map<AgentId, { viewerInputs: number; atMs: number; untilMs: number }>();
+  const inputsSeen = new Map<
+    AgentId,
+    { terminal: Line["terminal"]; viewerInputs: number; atMs: number; untilMs: number }
+  >();
   const drafts = new Map<AgentId, Seen & { sinceMs: number }>();
   const redrawnAtMs = new Map<AgentId, number>();
 
@@ -84,12 +87,15 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
       if (leftMs > 0) ringAfter(agentId, leftMs + 1); // a timer may come a moment early
       return leftMs > 0;
     },
-    wasJustTouched(agentId, viewerInputs) {
+    wasJustTouched(agentId, terminal, viewerInputs) {
       const nowMs = clock.monotonicMs();
-      const before = inputsSeen.get(agentId) ?? { viewerInputs: 0, atMs: Number.NEGATIVE_INFINITY, untilMs: 0 };
+      const last = inputsSeen.get(agentId);
+      // Every terminal counts for itself, from 0.
+      const untouched = { terminal, viewerInputs: 0, atMs: Number.NEGATIVE_INFINITY, untilMs: 0 };
+      const before = last?.terminal === terminal ? last : untouched;
       // Every look until then is as early as the first.
       const isNew = before.viewerInputs !== viewerInputs;
-      const seen = isNew ? { viewerInputs, atMs: nowMs, untilMs: nowMs + ENTER_SHOWS_MS } : before;
+      const seen = isNew ? { terminal, viewerInputs, atMs: nowMs, untilMs: nowMs + ENTER_SHOWS_MS } : before;
       inputsSeen.set(agentId, seen);
       const leftMs = seen.untilMs - clock.monotonicMs();
       if (leftMs > 0) ringAfter(agentId, leftMs + 1); // a timer may come a moment early

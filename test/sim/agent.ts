@@ -37,9 +37,6 @@ type Turn = { isInterrupted: boolean; interrupt: () => void; interrupted: Promis
 
 class Interrupted extends Error {}
 
-/** An Escape with nothing behind it for this long is the key itself. */
-const ESCAPE_PAUSE_MS = 25;
-
 const COMMAND = /^\/([a-z][a-z0-9:_-]*)(?:\s|$)/i;
 
 export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
@@ -72,7 +69,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   let promptId = "";
   let isUnasked = false;
   let carried: string[] = [];
-  let escapePause: { cancel(): void } | null = null;
+  let keyPause: { cancel(): void } | null = null;
   const connections = new Set<AbortController>();
 
   const me = `${agentId.slice(-4)}/${pid}`;
@@ -461,9 +458,10 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       turnFrom,
       isPersonal: personal,
     });
-    escapePause?.cancel();
+    keyPause?.cancel();
     press(decoder.feed(Buffer.from(bytes, "utf8")), from);
-    if (decoder.escapePending()) escapePause = clock.after(ESCAPE_PAUSE_MS, () => press(decoder.flush(), from));
+    const pauseMs = decoder.pauseMs();
+    if (pauseMs !== null) keyPause = clock.after(pauseMs, () => press(decoder.flush(), from));
   };
 
   const press = (keys: Key[], from: Source) => {

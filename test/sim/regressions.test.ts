@@ -52,7 +52,10 @@ const FOUND: readonly [seed: number, what: string][] = [
   [53585, "a permission hook that came after its answer at the terminal left an agent `waiting` for ever"],
   [49426, "a full disk while an agent was deleted left its running message without a verdict"],
   [99951, "a message handed over into a running turn ended with that turn because its transcript could not be read"],
-  [80728, "a message was unknown within a tenth of a second because its transcript could not be read, and the model had it"],
+  [
+    80728,
+    "a message was unknown within a tenth of a second because its transcript could not be read, and the model had it",
+  ],
   [87989, "a header with a person's words amid it went to the model"],
   [109472, "a letter behind half of a paste's bracket stood in the box for ever"],
   [305, "a prompt box that was half drawn when it was looked at held the queue for ever"],

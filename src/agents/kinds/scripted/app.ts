@@ -33,8 +33,6 @@ export interface App {
   leave(code: number, why: string): Promise<void>;
 }
 
-/** An Escape with nothing behind it for this long is the key itself; terminals send sequences in one piece. */
-const ESCAPE_PAUSE_MS = 25;
 /** Between the two presses of Ctrl-C that leave (1-2 s in Claude Code). */
 const EXIT_PRESSES_MS = 1_500;
 /** How long the registry says idle before an offer opens at start-up (20-25 ms in Claude Code). */
@@ -84,7 +82,7 @@ export function createApp(options: {
   let lastEscape = false;
   let exitPressedAt = Number.NEGATIVE_INFINITY;
   let hint: string | null = null;
-  let escapePause: Timer | null = null;
+  let keyPause: Timer | null = null;
   let drawIsDue = false;
   let leaving = false;
   const ui: ConversationUi = {
@@ -164,10 +162,10 @@ export function createApp(options: {
   }
 
   function input(bytes: Uint8Array): void {
-    escapePause?.cancel();
+    keyPause?.cancel();
     press(decoder.feed(bytes));
-    if (!decoder.escapePending()) return;
-    escapePause = clock.after(ESCAPE_PAUSE_MS, () => press(decoder.flush()));
+    const pauseMs = decoder.pauseMs();
+    if (pauseMs !== null) keyPause = clock.after(pauseMs, () => press(decoder.flush()));
   }
 
   function press(keys: Key[]): void {

@@ -37,15 +37,23 @@ describe("the key decoder", () => {
   it.each(CASES)("reads %s", (_what, bytes, keys) => {
     const decoder = createKeyDecoder();
     expect(decoder.feed(Buffer.from(bytes))).toEqual(keys);
-    expect(decoder.escapePending()).toBe(false);
+    expect(decoder.pauseMs()).toBe(null);
   });
 
   it("keeps a lone Escape until it is told that nothing follows", () => {
     const decoder = createKeyDecoder();
     expect(decoder.feed(Buffer.from("\x1b"))).toEqual([]);
-    expect(decoder.escapePending()).toBe(true);
+    expect(decoder.pauseMs()).toBe(25);
     expect(decoder.flush()).toEqual([{ is: "key", name: "escape" }]);
     expect(decoder.flush()).toEqual([]);
+  });
+
+  it("ends a paste whose end does not come when it is told that nothing follows", () => {
+    const decoder = createKeyDecoder();
+    expect(decoder.feed(Buffer.from("\x1b[200~half\x1b[20"))).toEqual([]);
+    expect(decoder.pauseMs()).toBe(2_000);
+    expect(decoder.flush()).toEqual([{ is: "paste", text: "half\x1b[20" }]);
+    expect(decoder.feed(Buffer.from("x"))).toEqual([{ is: "text", text: "x" }]);
   });
 
   it("gives the same events however the bytes were cut", () => {

@@ -1,5 +1,5 @@
-// Bytes of a terminal into keys and pastes. The same bytes give the same events however they were cut into chunks; only
-// the end of a lone Escape needs to be told from outside (`flush`), because nothing in the bytes says that it is alone.
+// Bytes of a terminal into keys and pastes. The same bytes give the same events however they were cut into chunks; only that nothing
+// follows a lone Escape or a paste without an end needs to be told from outside (`flush`), because nothing in the bytes says so.
 
 export type Key =
   /** One printable character. */
@@ -11,14 +11,18 @@ export type Key =
 
 export interface KeyDecoder {
   feed(bytes: Uint8Array): Key[];
-  /** True while an Escape waits for what may follow it. */
-  escapePending(): boolean;
-  /** Says that nothing followed: the pending Escape was the key itself. */
+  /** For how long nothing may follow until `flush` is due; null: nothing is pending. */
+  pauseMs(): number | null;
+  /** Says that nothing followed: the pending Escape was the key itself, the open paste is all there is of it. */
   flush(): Key[];
 }
 
 const ESC = "\x1b";
 const PASTE_END = "\x1b[201~";
+/** Terminals send sequences in one piece. */
+const ESCAPE_PAUSE_MS = 25;
+/** Claude Code 2.1.330 ends a paste whose end mark does not come 2 030 ms after its last byte (measured). */
+const PASTE_PAUSE_MS = 2_000;
 /** Longer than any real sequence; beyond it the bytes are no sequence and are dropped. */
 const SEQUENCE_CHARS_MAX = 64;
 
@@ -116,21 +120,26 @@ export function createKeyDecoder(): KeyDecoder {
       pasteTail = window.slice(keep);
       return text.length;
     }
-    pasted.push(window.slice(0, end));
-    keys.push({ is: "paste", text: pasted.join("") });
-    pasted = [];
-    pasteTail = "";
+    keys.push({ is: "paste", text: takePasted(window.slice(0, end)) });
     mode = "ground";
     return at + end + PASTE_END.length - before;
   }
 
+  function takePasted(rest: string): string {
+    const text = [...pasted, rest].join("");
+    pasted = [];
+    pasteTail = "";
+    return text;
+  }
+
   return {
     feed,
-    escapePending: () => mode === "escape",
+    pauseMs: () => (mode === "escape" ? ESCAPE_PAUSE_MS : mode === "paste" ? PASTE_PAUSE_MS : null),
     flush() {
-      if (mode !== "escape") return [];
+      const was = mode;
+      if (was !== "escape" && was !== "paste") return [];
       mode = "ground";
-      return [{ is: "key", name: "escape" }];
+      return was === "escape" ? [{ is: "key", name: "escape" }] : [{ is: "paste", text: takePasted(pasteTail) }];
     },
   };
 }
