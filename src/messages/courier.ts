@@ -189,6 +189,9 @@ export function createCourier(deps: {
     confirmations.expect(message);
     try {
       await db.durable();
+      // The disk may have taken so long that the message went back, or another way, meanwhile.
+      if (!isStillLeased(message)) return;
+      confirmations.left(message);
       await line.peer(letterOf(message), `${message.sender_label} ${message.message_id}`);
     } catch (error) {
       // Perhaps written in part; the transcript decides when the deadline has passed, and then it is typed.
@@ -235,6 +238,12 @@ export function createCourier(deps: {
     }
   };
 
+  /** `message` is the row of before the lease. */
+  const isStillLeased = (message: MessageRow): boolean => {
+    const now = mailbox.get(message.message_id);
+    return !isDetached && now?.state === "sending" && now.attempts === message.attempts + 1;
+  };
+
   /** The intent is on the disk before the keys. In that moment a turn may have begun or the process gone: then nothing was
    *  typed, and the message goes back as if it had never been taken. */
   const isStillClear = async (line: Line, message: MessageRow, viewerInputs: number): Promise<boolean> => {
@@ -242,7 +251,7 @@ export function createCourier(deps: {
     await db.durable();
     const isLookOld = clock.monotonicMs() - askedMs > LOOK_HOLDS_MS;
     const again = isLookOld ? await line.look() : null;
-    if (isDetached || mailbox.get(message.message_id)?.state !== "sending") return false;
+    if (!isStillLeased(message)) return false;
     const now = lines.line(message.agent_id);
     const isSame =
       again === null ||

@@ -126,6 +126,13 @@ export function isWhole(draft: string, letter: string): boolean {
   return draft.replace(/\s+/gu, "").replace(PASTE_ENDS, "") === letter.replace(/\s+/gu, "");
 }
 
+/** Whether the prompt is the beginning of the letter and its rest is missing. */
+export function isCutShort(prompt: string, letter: string): boolean {
+  const dense = (text: string) => text.replace(PASTE_TAGS, "").replace(/\s+/gu, "");
+  const [begun, whole] = [dense(prompt), dense(letter)];
+  return begun.length < whole.length && whole.startsWith(begun);
+}
+
 /** Whether the whole letter stands somewhere in the prompt, however its lines were broken. */
 export function holdsLetter(prompt: string, letter: string): boolean {
   const dense = (text: string) => text.replace(PASTE_TAGS, "").replace(/\s+/gu, "");

@@ -134,6 +134,28 @@ describe("the gate", () => {
     expect(gate(agent, letterOf(row))).toEqual({ is: "pass" });
   });
 
+  it("knows a broken header with a person's words amid it", () => {
+    const row = put("msg_abc", "sending");
+    expect(gate(agent, letterOf(row).replace("msg_abc", "msg_a my words bc"))).toMatchObject({ is: "block" });
+    expect(stateOf(row)).toBe("queued");
+    expect(gate(agent, "a plain question about [signalbox")).toEqual({ is: "pass" });
+  });
+
+  it("keeps a letter from the model whose end was wiped away", () => {
+    const row = put("msg_a", "sending");
+    const [header = ""] = letterOf(row).split("\n");
+    expect(gate(agent, header)).toMatchObject({ is: "block", reason: expect.stringContaining("missing") });
+    expect(stateOf(row)).toBe("queued");
+    expect(owed).toEqual([""]);
+    expect(gate(agent, letterOf(row))).toEqual({ is: "pass" });
+  });
+
+  it("gives nobody what is left of a paste's brackets", () => {
+    const row = put("msg_a", "sending");
+    expect(gate(agent, `[200~${letterOf(row)}`)).toMatchObject({ is: "block" });
+    expect(owed).toEqual([""]);
+  });
+
   it("blocks a bare letter that was never sent to this agent", () => {
     const row = put("msg_a", "sending");
     expect(gate("agt_2" as AgentId, letterOf(row))).toMatchObject({ is: "block" });

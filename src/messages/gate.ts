@@ -6,6 +6,7 @@ import type { AgentId } from "../kernel/ids.ts";
 import type { MessageState } from "./delivery.ts";
 import {
   holdsLetter,
+  isCutShort,
   letterOf,
   markerOf,
   messageIdIn,
@@ -131,6 +132,11 @@ export function createGate(deps: {
         words,
         reason: "a person's draft ran into this message; the draft is put back and the message sent again",
       };
+    }
+    // A person's Enter came while we were wiping it out of the box again.
+    if (own.channel !== "peer" && isCutShort(prompt, kind?.typed(letter) ?? letter)) {
+      giveBack(own);
+      return { is: "refuse", of: [own], words: "", reason: "the end of this message is missing; it is sent again" };
     }
     const channel = own.state === "sending" ? own.channel : "prompt";
     const isFirst = ledger.move(own, "delivered", { delivered_at: clock.now(), channel, evidence: HOOK });

@@ -87,7 +87,8 @@ export interface AgentProgram extends Program {
 /** A letter of the simulation is a header and one line; words before the one or behind the other were typed by somebody else. */
 export function isMerged(whole: string): boolean {
   const prompt = whole.replace(/(?<=\] *\n[leter-]*)amid\n?(?=[leter-]*\d+\s*$)/, ""); // Between two pieces of the letter: inside it.
-  const isOneLetter = /^\s*\[signalbox msg_[^\]]+\](?:(?!\[signalbox msg_)[\s\S])*letter-\d+\s*$/.test(prompt);
+  const isOneLetter =
+    /^\s*\[signalbox msg_[^\]]+\](?:(?!\[signalbox msg_)[\s\S])*(?:l\s*e\s*t\s*t\s*e\s*r\s*-\s*)\d+\s*$/.test(prompt);
   return prompt.includes("[signalbox msg_") && !isOneLetter;
 }
 
