@@ -58,8 +58,14 @@ const FOUND: readonly [seed: number, what: string][] = [
   ],
   [87989, "a header with a person's words amid it went to the model"],
   [109472, "a letter behind half of a paste's bracket stood in the box for ever"],
-  [137450, "an agent deleted while it was starting counted as left behind for ever, and what it had taken got no verdict"],
-  [131239, "as many keys of a person as in the terminal before counted as none, and a message was typed behind their Enter"],
+  [
+    137450,
+    "an agent deleted while it was starting counted as left behind for ever, and what it had taken got no verdict",
+  ],
+  [
+    131239,
+    "as many keys of a person as in the terminal before counted as none, and a message was typed behind their Enter",
+  ],
   [151187, "a message that went back while the disk took its time was handed over all the same, and sent again"],
   [159146, "a person's Enter amid our wiping of the box sent the model a message without its body"],
   [305, "a prompt box that was half drawn when it was looked at held the queue for ever"],
