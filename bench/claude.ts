@@ -1,17 +1,19 @@
 // The real Claude Code CLI against a scripted model on loopback: what a person sees. Its own drawing and thinking about a prompt
 // are part of these figures, so they say less about signalbox than about the pair.
 
+import type { Caller } from "../src/local/client.ts";
 import { CLAUDE_VERSION, ensureRealClaude, freshClaudeHome } from "../test/support/real-claude.ts";
 import { startScriptedModel } from "../test/support/scripted-model/index.ts";
 import { legRow } from "./delivery.ts";
-import { freshDir, remove, startProduct } from "./house.ts";
+import { type Answer, freshDir, remove, startProduct } from "./house.ts";
 import { spread } from "./measure.ts";
 import { makePair, newestFromPeer, tellPeer, writePeerScript } from "./peers.ts";
 import type { Part } from "./report.ts";
-import { sendOneByOne } from "./traffic.ts";
+import { bodyOf, sendOneByOne, untilProcessed } from "./traffic.ts";
 
 const MESSAGES = 30;
 const PEER_MESSAGES = 15;
+const HAND_OVERS = 15;
 
 export async function measureClaude(): Promise<Part> {
   const claude = await ensureRealClaude();
@@ -38,6 +40,7 @@ export async function measureClaude(): Promise<Part> {
       await caller.call("wait_for_agent", { agent_id: pair.target, until: "ready", wait_s: 30 });
     }
     const peer = spread(peerMs);
+    const handOver = spread(await handOvers(caller, pair.target));
     caller.close();
     const deliver = spread(legs.deliverMs);
     return {
@@ -46,8 +49,8 @@ export async function measureClaude(): Promise<Part> {
       rows: [
         {
           ...legRow("accepted -> delivered (typed into the prompt, confirmed by its hook)", deliver),
-          budget: "p50 <= 150 ms",
-          kept: deliver.p50 <= 150,
+          budget: "p50 <= 100 ms",
+          kept: deliver.p50 <= 100,
         },
         {
           ...legRow(
@@ -57,6 +60,11 @@ export async function measureClaude(): Promise<Part> {
           budget: "p50 <= 80 ms",
           kept: peer.p50 <= 80,
         },
+        {
+          ...legRow("a message waits for a turn: its Stop -> delivered (typed)", handOver),
+          budget: "<= 250 ms",
+          kept: handOver.max <= 250,
+        },
       ],
     };
   } finally {
@@ -65,4 +73,17 @@ export async function measureClaude(): Promise<Part> {
     await claudeHome.remove();
     await remove(dir);
   }
+}
+
+/** From the end of one message's turn to the delivery of the one that waited behind it, by the times in the receipts. */
+async function handOvers(caller: Caller, agentId: string): Promise<number[]> {
+  const took: number[] = [];
+  for (let i = 0; i < HAND_OVERS; i++) {
+    const send = (number: number) =>
+      caller.call("send_message_to_agent", { agent_id: agentId, message: bodyOf(number) }) as Promise<Answer>;
+    const [first, second] = [await send(2 * i), await send(2 * i + 1)];
+    const ends = [await untilProcessed(caller, first.message_id), await untilProcessed(caller, second.message_id)];
+    took.push(Date.parse(ends[1]?.delivered_at) - Date.parse(ends[0]?.processed_at));
+  }
+  return took;
 }
