@@ -106,6 +106,16 @@ export interface ScreenReading {
   dialog: (DialogSeen & { selected: number }) | null;
 }
 
+/** What a line of a transcript says about turns. `at` orders lines within one transcript, whose program may write them side by side. */
+export type TurnLine = {
+  at: string;
+} /** queued, taken_back, joined: went into the program's own queue, came back from there into the box, joined the running turn. */ & (
+  | { is: "prompt" | "queued" | "taken_back" | "joined" | "reply"; text: string }
+  /** `isFinal`: the program has given the turn up. */
+  | { is: "api_error"; text: string; isFinal: boolean }
+  | { is: "interrupt" }
+);
+
 export interface TranscriptReading {
   /** True when the conversation holds a user line (or a queued prompt) carrying the marker. */
   hasMarker: boolean;
@@ -141,8 +151,8 @@ export interface AgentKind {
   transcriptPath(env: Readonly<Record<string, string>>, cwd: string, conversationId: ConversationId): string;
   /** Whether the program can go on with the conversation of this transcript. */
   isResumable(text: string): boolean;
-  /** Judges the transcript (JSON lines) about one message. */
-  readTranscript(text: string, marker: string): TranscriptReading;
+  /** What the transcript (JSON lines) says about turns. A piece of whole lines may be read by itself. */
+  turnLines(text: string): TurnLine[];
   /** The transcript for a person: plain text, the last `lines` lines of it. */
   renderTranscript(text: string, lines: number): string;
   /** A hook's payload in shared words. Unknown events are `nothing`. */

@@ -21,8 +21,8 @@ export interface Outside {
   exists(path: string): boolean;
   /** The file's text, or null when it cannot be read. */
   readText(path: string): string | null;
-  /** The last `bytes` of a text file that only grows, or null. May begin in the middle of a line. */
-  readTail(path: string, bytes: number): string | null;
+  /** What the file holds from that byte on, and a name that another file in its place would not have; null when it cannot be read. */
+  readFrom(path: string, offset: number): { file: string; bytes: Buffer } | null;
   watchSessionFiles: typeof watchSessionFiles;
   writeToPeerSocket: typeof writeToPeerSocket;
   promptRecords: PromptRecords;
@@ -48,7 +48,7 @@ export function realOutside(
         return null;
       }
     },
-    readTail,
+    readFrom,
     watchSessionFiles,
     writeToPeerSocket,
     promptRecords: createPromptRecords(promptsDir),
@@ -56,14 +56,14 @@ export function realOutside(
   };
 }
 
-function readTail(path: string, bytes: number): string | null {
+function readFrom(path: string, offset: number): { file: string; bytes: Buffer } | null {
   let descriptor: number | null = null;
   try {
     descriptor = openSync(path, "r");
-    const { size } = fstatSync(descriptor);
-    const tail = Buffer.alloc(Math.min(bytes, size));
-    const got = readSync(descriptor, tail, 0, tail.length, size - tail.length);
-    return tail.toString("utf8", 0, got);
+    const { size, dev, ino } = fstatSync(descriptor);
+    const bytes = Buffer.alloc(Math.max(0, size - offset));
+    const got = readSync(descriptor, bytes, 0, bytes.length, offset);
+    return { file: `${dev}:${ino}`, bytes: bytes.subarray(0, got) };
   } catch {
     return null;
   } finally {

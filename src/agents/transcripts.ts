@@ -4,9 +4,8 @@ import type { AgentId, ConversationId } from "../kernel/ids.ts";
 import type { AgentKind, AgentKindName, TranscriptReading } from "./kind.ts";
 import type { Outside } from "./outside.ts";
 import type { Registry } from "./registry.ts";
-
-/** Some dozens of API attempts with their errors; the prompt of the turn lies before them and is not needed. */
-const API_TAIL_BYTES = 128 * 1024;
+import { createTranscriptFiles } from "./transcript-files.ts";
+import { readTurn } from "./turn-lines.ts";
 
 export interface Transcripts {
   /** What it says about one message, in the conversation of now or in the one the message was leased to (a person may have
@@ -25,19 +24,19 @@ export function createTranscripts(deps: {
   agentEnv: Readonly<Record<string, string>>;
 }): Transcripts {
   const { registry, outside, kinds, agentEnv } = deps;
-  const read = (agentId: AgentId, how: (path: string) => string | null, conversation: ConversationId | null = null) => {
+  const files = createTranscriptFiles(outside);
+
+  const find = (agentId: AgentId, conversation: ConversationId | null = null) => {
     const row = registry.anyAgent(agentId);
     const kind = row === undefined ? undefined : kinds.get(row.kind);
     const id = conversation ?? row?.conversation_id ?? null;
     if (row === undefined || kind === undefined || id === null) return null;
-    const text = how(kind.transcriptPath(agentEnv, row.cwd, id));
-    return text === null ? null : { kind, text };
+    return { kind, path: kind.transcriptPath(agentEnv, row.cwd, id) };
   };
-  // A conversation that was never prompted has no file yet, which says something; one that cannot be read says nothing.
-  const textIfAny = (path: string) => (outside.exists(path) ? outside.readText(path) : "");
   const aboutIn = (agentId: AgentId, marker: string, conversation: ConversationId | null) => {
-    const found = read(agentId, textIfAny, conversation);
-    return found === null ? null : found.kind.readTranscript(found.text, marker);
+    const found = find(agentId, conversation);
+    const lines = found === null ? null : files.lines(found.path, found.kind);
+    return lines === null ? null : readTurn(lines, marker);
   };
   return {
     about(agentId, marker, leasedTo) {
@@ -48,12 +47,10 @@ export function createTranscripts(deps: {
       return now?.hasMarker || leasedTo === null || then !== null ? now : null;
     },
     render(agentId, lines) {
-      const found = read(agentId, outside.readText);
-      return found === null ? null : found.kind.renderTranscript(found.text, lines);
+      const found = find(agentId);
+      const text = found === null ? null : outside.readText(found.path);
+      return found === null || text === null ? null : found.kind.renderTranscript(text, lines);
     },
-    apiTrouble(agentId) {
-      const found = read(agentId, (path) => outside.readTail(path, API_TAIL_BYTES));
-      return found === null ? null : found.kind.readTranscript(found.text, "").apiError;
-    },
+    apiTrouble: (agentId) => aboutIn(agentId, "", null)?.apiError ?? null,
   };
 }

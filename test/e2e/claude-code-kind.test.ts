@@ -10,6 +10,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { LaunchRequest, RegistryEntry, Signal } from "../../src/agents/kind.ts";
 import { claudeCode } from "../../src/agents/kinds/claude-code/index.ts";
 import { promptsWith } from "../../src/agents/prompt-records.ts";
+import { readTurn } from "../../src/agents/turn-lines.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { createIds, type MessageId } from "../../src/kernel/ids.ts";
 import { HEADER_PATTERN, markerOf } from "../../src/messages/envelope.ts";
@@ -207,7 +208,8 @@ describe.skipIf(skipsRealClaude()).each([OLDEST_CLAUDE_VERSION, CLAUDE_VERSION])
     expect(model.deliveries("MARKER-1")).toHaveLength(1);
     expect(JSON.stringify(model.turnsWith("MARKER-1")[0]?.body.system)).toContain("APPENDED-1");
     const path = claudeCode.transcriptPath(home.env, project, request.conversationId);
-    const transcript = () => claudeCode.readTranscript(existsSync(path) ? readFileSync(path, "utf8") : "", "MARKER-1");
+    const transcript = () =>
+      readTurn(claudeCode.turnLines(existsSync(path) ? readFileSync(path, "utf8") : ""), "MARKER-1");
     await expect
       .poll(() => String(transcript().reply), { ...SOON, message: "the transcript" })
       .toContain("hello MARKER-1");
@@ -346,7 +348,7 @@ describe.skipIf(skipsRealClaude()).each([OLDEST_CLAUDE_VERSION, CLAUDE_VERSION])
     await running().waitForScreen((s) => claudeCode.readScreen(s).promptBox === "empty", "an empty box");
     await submit("TAKEN");
     const path = claudeCode.transcriptPath(home.env, project, conversationId);
-    const has = (marker: string) => claudeCode.readTranscript(readFileSync(path, "utf8"), marker).hasMarker;
+    const has = (marker: string) => readTurn(claudeCode.turnLines(readFileSync(path, "utf8")), marker).hasMarker;
     await expect.poll(() => existsSync(path) && has("TAKEN"), SOON).toBe(true);
     expect(has("REFUSED")).toBe(false);
   });
@@ -373,7 +375,7 @@ describe.skipIf(skipsRealClaude()).each([OLDEST_CLAUDE_VERSION, CLAUDE_VERSION])
     // The Stop hook comes before the transcript is on disk; a process ended in between leaves nothing to resume.
     const path = claudeCode.transcriptPath(home.env, project, first.conversationId);
     const text = () => (existsSync(path) ? readFileSync(path, "utf8") : "");
-    await expect.poll(() => claudeCode.readTranscript(text(), "MARKER-2").reply ?? "", SOON).toContain("MARKER-2");
+    await expect.poll(() => readTurn(claudeCode.turnLines(text()), "MARKER-2").reply ?? "", SOON).toContain("MARKER-2");
     await running().end();
 
     start({ conversationId: first.conversationId, resume: true, systemPrompt: "APPENDED-2" });

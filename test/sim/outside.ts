@@ -37,7 +37,10 @@ export function createOutside(sim: Sim, life: Life, { pidExists, processBirth, l
     processBirth,
     exists: files.exists,
     readText: read,
-    readTail: (path, bytes) => read(path)?.slice(-bytes) ?? null,
+    readFrom(path, offset) {
+      const text = read(path);
+      return text === null ? null : { file: path, bytes: Buffer.from(text).subarray(offset) };
+    },
     async writeToPeerSocket(path, line) {
       if (life.fails("daemon_killed_before_write", `into ${path}`)) return await never();
       await life.pause(random.between(0.1, 2));

@@ -1,7 +1,8 @@
 // The machine loses its power: the daemon, every agent and every terminal host are gone at once, the disk keeps what was synced,
 // and of the files that nobody syncs the last seconds are torn. Then it starts again, and gives out process numbers anew.
 
-import { readTranscript } from "../../src/agents/kinds/scripted/transcript-reader.ts";
+import { turnLines } from "../../src/agents/kinds/scripted/transcript-reader.ts";
+import { readTurn } from "../../src/agents/turn-lines.ts";
 import type { AgentProgram, ModelEntry } from "./agent-world.ts";
 import { SIM_HOME, SIM_PROMPTS } from "./agent-world.ts";
 import type { Daemon } from "./daemon.ts";
@@ -34,7 +35,7 @@ export function createPower(parts: {
       for (const entry of model) {
         const header = `[signalbox ${entry.messageId} from `;
         const transcript = sim.files.anyText(`${SIM_HOME}/`, entry.conversationId) ?? "";
-        if (readTranscript(transcript, header).hasMarker) continue;
+        if (readTurn(turnLines(transcript), header).hasMarker) continue;
         entry.isForgotten = true;
         const records = sim.files.list(SIM_PROMPTS).filter((name) => name.startsWith(entry.agentId));
         entry.isTraceless ||= !records.some((name) => sim.files.read(`${SIM_PROMPTS}/${name}`)?.includes(header));

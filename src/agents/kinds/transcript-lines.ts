@@ -15,14 +15,6 @@ export function transcriptLines(text: string): object[] {
   });
 }
 
-/** Whether the text holds the marker as such: behind a backslash it is a quotation. */
-export function carries(text: string, marker: string): boolean {
-  for (let at = text.indexOf(marker); at >= 0; at = text.indexOf(marker, at + 1)) {
-    if (marker === "" || text[at - 1] !== "\\") return true;
-  }
-  return false;
-}
-
 function afterTorn(line: string): object | null {
   let tries = 0;
   for (const { index } of line.matchAll(BEGINNINGS)) {

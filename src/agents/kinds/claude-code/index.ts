@@ -7,7 +7,7 @@ import { answers, translate } from "./hooks.ts";
 import { draftKeys, keys, optionKeys, pasteKeys, peerLine, submitKeys, typed } from "./keys.ts";
 import { launch } from "./launch.ts";
 import { readApiTrouble, readScreen } from "./screen.ts";
-import { isResumable, readTranscript, renderTranscript } from "./transcript.ts";
+import { isResumable, renderTranscript, turnLines } from "./transcript.ts";
 import { parseVersion, refuseVersion } from "./versions.ts";
 
 export const claudeCode: AgentKind = {
@@ -27,7 +27,7 @@ export const claudeCode: AgentKind = {
   readRegistry,
   transcriptPath,
   isResumable,
-  readTranscript,
+  turnLines,
   renderTranscript,
   translate,
   readScreen,

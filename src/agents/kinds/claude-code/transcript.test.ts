@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { readTranscript, renderTranscript } from "./transcript.ts";
+import { readTurn } from "../../turn-lines.ts";
+import { renderTranscript, turnLines } from "./transcript.ts";
 
 const user = (content: unknown, more: object = {}) => ({ type: "user", message: { role: "user", content }, ...more });
 const note = (text: string) => user([{ type: "text", text }]);
@@ -85,7 +86,7 @@ describe("a transcript about one message", () => {
     ["nor into sub-agents", [user("do M1", { isSidechain: true })], NOTHING],
     ["nor into a prompt that a hook kept back", [{ type: "system", content: "Original prompt: M1" }], NOTHING],
   ])("%s", (_promise, lines, expected) => {
-    expect(readTranscript(file(...lines), "M1")).toEqual(expected);
+    expect(readTurn(turnLines(file(...lines)), "M1")).toEqual(expected);
   });
 
   it("goes by the times of its lines, which stand in no order", () => {
@@ -96,11 +97,11 @@ describe("a transcript about one message", () => {
       user("do M1", at(1)),
       assistant("of next", at(5)),
     ];
-    expect(readTranscript(file(...lines), "M1")).toEqual({ ...FOUND, reply: "done" });
+    expect(readTurn(turnLines(file(...lines)), "M1")).toEqual({ ...FOUND, reply: "done" });
   });
 
   it("survives a torn last line and foreign lines", () => {
-    expect(readTranscript(`null\n7\n${file(user("do M1"))}\n{"type":"assist`, "M1")).toEqual(FOUND);
+    expect(readTurn(turnLines(`null\n7\n${file(user("do M1"))}\n{"type":"assist`), "M1")).toEqual(FOUND);
   });
 });
 

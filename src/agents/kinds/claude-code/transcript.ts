@@ -1,49 +1,26 @@
 // What a Claude Code transcript says: about one message, and to a person. Pure. Lines of kinds we do not know, sub-agents'
 // lines, and the torn last line of a killed process say nothing.
 
-import type { TranscriptReading } from "../../kind.ts";
-import { carries, transcriptLines } from "../transcript-lines.ts";
+import type { TurnLine } from "../../kind.ts";
+import { transcriptLines } from "../transcript-lines.ts";
 
 type Entry =
-  | { is: "prompt"; text: string }
-  | { is: "queued"; text: string }
-  | { is: "taken_back"; text: string }
-  | { is: "joined"; text: string }
-  | { is: "reply"; text: string }
+  | { is: "prompt" | "queued" | "taken_back" | "joined" | "reply"; text: string }
   | { is: "tool"; text: string }
   | { is: "tool_result"; text: string }
   | { is: "api_error"; text: string }
   | { is: "interrupt" };
 
-/** Judges the transcript about the message that carries `marker`, from its last appearance on. A queued prompt counts
- *  until it was taken back into the box: the program delivers it without asking again. */
-export function readTranscript(text: string, marker: string): TranscriptReading {
-  const entries = readEntries(text);
-  const isOfIt = (entry: Entry) => "text" in entry && carries(entry.text, marker);
-  let at = entries.findLastIndex((entry) => (entry.is === "prompt" || entry.is === "joined") && isOfIt(entry));
-  const isTurn = at >= 0;
-  if (!isTurn) at = entries.findLastIndex((entry) => entry.is === "queued" && isOfIt(entry));
-  const isTakenBack = !isTurn && entries.slice(at + 1).some((entry) => entry.is === "taken_back" && isOfIt(entry));
-  const reading: TranscriptReading = {
-    hasMarker: at >= 0 && !isTakenBack,
-    isQueued: at >= 0 && !isTurn && !isTakenBack,
-    interrupted: false,
-    apiError: null,
-    gaveUp: false,
-    reply: null,
-  };
-  if (!isTurn) return reading; // Its own turn has not begun: what follows belongs to the turn before.
-  for (const entry of entries.slice(at + 1)) {
-    if (entry.is === "prompt") break;
-    if (entry.is === "interrupt") return { ...reading, interrupted: true };
-    // Attempts that are followed by another one leave no message.
-    if (entry.is === "api_error") Object.assign(reading, { apiError: entry.text, gaveUp: true });
-    if (entry.is === "reply") {
-      reading.reply = entry.text;
-      Object.assign(reading, { apiError: null, gaveUp: false }); // It came through after all.
-    }
-  }
-  return reading;
+/** In order of their timestamps: the program writes its lines side by side, and a reply may stand before its prompt. */
+export function turnLines(text: string): TurnLine[] {
+  return inOrder(text).flatMap((line) =>
+    readLine(line).flatMap((entry): TurnLine[] => {
+      if (entry.is === "tool" || entry.is === "tool_result") return [];
+      const at = line.timestamp ?? "";
+      // Attempts that are followed by another one leave no message.
+      return entry.is === "api_error" ? [{ ...entry, at, isFinal: true }] : [{ ...entry, at }];
+    }),
+  );
 }
 
 /** A process that dies within some 100 ms of its first prompt leaves a transcript in which nothing was said; the program
@@ -109,13 +86,15 @@ interface Part {
   content?: unknown;
 }
 
-/** In order of their timestamps: the program writes its lines side by side, and a reply may stand before its prompt. */
 function readEntries(text: string): Entry[] {
+  return inOrder(text).flatMap(readLine);
+}
+
+function inOrder(text: string): Line[] {
   const lines: Line[] = transcriptLines(text);
   return lines
     .filter((line) => line.isSidechain !== true)
-    .sort((a, b) => (a.timestamp ?? "").localeCompare(b.timestamp ?? ""))
-    .flatMap(readLine);
+    .sort((a, b) => (a.timestamp ?? "").localeCompare(b.timestamp ?? ""));
 }
 
 function readLine(line: Line): Entry[] {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { AgentId, ConversationId } from "../../../kernel/ids.ts";
 import { createEmulator } from "../../../terminals/emulator.ts";
 import type { Screen } from "../../../terminals/terminal.ts";
+import { readTurn } from "../../turn-lines.ts";
 import { permissionDialog, questionDialog, trustDialog, upsellDialog } from "./dialogs.ts";
 import { createPainter, layOut, type View } from "./frame.ts";
 import { scripted } from "./index.ts";
@@ -197,8 +198,8 @@ describe("the registry file and the transcript", () => {
       { type: "assistant", message: { content: [{ type: "text", text: "two" }] } },
     ];
     const text = `${lines.map((line) => JSON.stringify(line)).join("\n")}\n{"type":"assi`;
-    expect(scripted.readTranscript(text, "msg_1")).toMatchObject({ hasMarker: true, reply: "one" });
-    expect(scripted.readTranscript(text, "msg_2")).toMatchObject({ hasMarker: false, reply: null });
+    expect(readTurn(scripted.turnLines(text), "msg_1")).toMatchObject({ hasMarker: true, reply: "one" });
+    expect(readTurn(scripted.turnLines(text), "msg_2")).toMatchObject({ hasMarker: false, reply: null });
     expect(scripted.renderTranscript(text, 2)).toBe("> next\ntwo");
   });
 });

@@ -6,7 +6,7 @@ import type { AgentKind, RegistryEntry } from "../../kind.ts";
 import { registryDirIn, scriptedHome, transcriptFileIn } from "./home.ts";
 import { answers, translate } from "./hook-reader.ts";
 import { readScreen } from "./screen-reader.ts";
-import { readTranscript, renderTranscript } from "./transcript-reader.ts";
+import { renderTranscript, turnLines } from "./transcript-reader.ts";
 
 const UP = "\x1b[A";
 const DOWN = "\x1b[B";
@@ -48,7 +48,7 @@ export const scripted: AgentKind = {
   readRegistry,
   transcriptPath: (env, cwd, conversationId) => transcriptFileIn(scriptedHome(env), cwd, conversationId),
   isResumable: () => true,
-  readTranscript,
+  turnLines,
   renderTranscript,
   translate,
   readScreen,

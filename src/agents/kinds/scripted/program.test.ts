@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { driveScriptedAgent, type Payload } from "../../../../test/support/scripted-agent.ts";
 import { tempDir } from "../../../../test/support/temp-dir.ts";
+import { readTurn } from "../../turn-lines.ts";
 import { scripted } from "./index.ts";
 
 const ID = "0b6f3c1e-8a55-4d5e-9a44-3f6e1c2d7a90";
@@ -22,7 +23,7 @@ describe("a prompt", () => {
       { prompt: "hello there", prompt_id: stop.prompt_id },
     ]);
     expect(agent.events("prompt")).toMatchObject([{ text: "hello there", via: "box", turn: 1 }]);
-    expect(scripted.readTranscript(agent.transcript(), "hello")).toEqual({
+    expect(readTurn(scripted.turnLines(agent.transcript()), "hello")).toEqual({
       hasMarker: true,
       isQueued: false,
       interrupted: false,
@@ -89,7 +90,7 @@ describe("a prompt", () => {
       ["first", "box"],
       ["second\nthird", "queue"],
     ]);
-    expect(scripted.readTranscript(agent.transcript(), "third").reply).toBe("ACK: second\nthird");
+    expect(readTurn(scripted.turnLines(agent.transcript()), "third").reply).toBe("ACK: second\nthird");
   });
 
   it("may come from the Stop hook's answer, and the next Stop says so", async () => {
@@ -254,7 +255,7 @@ describe("a dialog", () => {
     await agent.until("the interrupt", () => agent.events("interrupted")[0]?.inTool);
     await agent.ready();
     expect(named(agent.hooks, "Stop")).toEqual([]);
-    expect(scripted.readTranscript(agent.transcript(), "run").interrupted).toBe(true);
+    expect(readTurn(scripted.turnLines(agent.transcript()), "run").interrupted).toBe(true);
   });
 
   it("about trust stands before the registry and the hooks, and a blind Enter leaves", async () => {
@@ -305,7 +306,7 @@ describe("a turn", () => {
     const failure = await agent.until("StopFailure", () => named(agent.hooks, "StopFailure")[0]);
     expect(failure.error).toBe("server_error");
     await agent.ready();
-    expect(scripted.readTranscript(agent.transcript(), "x").apiError).toBe("server_error");
+    expect(readTurn(scripted.turnLines(agent.transcript()), "x").apiError).toBe("server_error");
     expect(agent.reading().promptBox).toBe("empty");
   });
 

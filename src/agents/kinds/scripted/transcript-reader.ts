@@ -1,46 +1,22 @@
 // What a scripted agent's transcript says: about one message, and to a person. Pure. A line that cannot be read (the last
 // one of a killed process) says nothing.
 
-import type { TranscriptReading } from "../../kind.ts";
-import { carries, transcriptLines } from "../transcript-lines.ts";
+import type { TurnLine } from "../../kind.ts";
+import { transcriptLines } from "../transcript-lines.ts";
 import { INTERRUPT_LINE, INTERRUPT_LINE_IN_TOOL } from "./words.ts";
 
 type Line =
-  | { is: "prompt"; text: string }
-  | { is: "queued"; text: string }
-  | { is: "joined"; text: string }
-  | { is: "reply"; text: string }
+  | { is: "prompt" | "queued" | "joined" | "reply"; text: string }
   | { is: "tool"; text: string }
   | { is: "tool_result"; text: string }
   | { is: "api_error"; text: string; isFinal: boolean }
   | { is: "interrupt" };
 
-/** Judges the transcript about the message that carries `marker`, from its last appearance on. */
-export function readTranscript(text: string, marker: string): TranscriptReading {
-  const lines = transcriptLines(text).flatMap(readLine);
-  const at = lines.findLastIndex(
-    (line) => (line.is === "prompt" || line.is === "queued" || line.is === "joined") && carries(line.text, marker),
-  );
-  const isQueued = lines[at]?.is === "queued";
-  const reading: TranscriptReading = {
-    hasMarker: at >= 0,
-    isQueued,
-    interrupted: false,
-    apiError: null,
-    gaveUp: false,
-    reply: null,
-  };
-  if (at < 0 || isQueued) return reading; // What follows a queued prompt belongs to the turn before.
-  for (const line of lines.slice(at + 1)) {
-    if (line.is === "prompt") break; // The next turn, which is not this message's.
-    if (line.is === "interrupt") return { ...reading, interrupted: true };
-    if (line.is === "reply") {
-      reading.reply = line.text;
-      Object.assign(reading, { apiError: null, gaveUp: false }); // It came through after all.
-    }
-    if (line.is === "api_error") Object.assign(reading, { apiError: line.text, gaveUp: line.isFinal });
-  }
-  return reading;
+/** In the order of the file, which is theirs. */
+export function turnLines(text: string): TurnLine[] {
+  return transcriptLines(text)
+    .flatMap(readLine)
+    .flatMap((line): TurnLine[] => (line.is === "tool" || line.is === "tool_result" ? [] : [{ ...line, at: "" }]));
 }
 
 /** The last `count` lines of the conversation as plain text. */
