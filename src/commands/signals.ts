@@ -34,7 +34,8 @@ async function answerTo(house: House, post: HookPost): Promise<HookAnswer> {
     // That a turn begins is told first: the session file may say so only later, and a message delivered to an agent that
     // still counts as idle would be taken for one whose turn has ended in silence.
     await house.supervisor.hook(row.agent_id, report, post.payload, post.gone);
-    const verdict = house.courier.gate(row.agent_id, { text: signal.prompt, id: signal.promptId });
+    const prompt = { text: signal.prompt, id: signal.promptId };
+    const verdict = house.courier.gate(row.agent_id, prompt, !post.gone.aborted);
     if (verdict.is === "block") {
       house.log.warn("gate.blocked", { agent: row.agent_id });
       return { is: "answer", body: kind.answers.blockPrompt(verdict.reason) };

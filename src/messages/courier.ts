@@ -36,8 +36,9 @@ const EXPIRY_LOOK_MAX_MS = 3_600_000;
 export interface Courier {
   /** Looks at the agent's queue; cheap when there is nothing to do. */
   ring(agentId: AgentId): void;
-  /** The prompt an agent is about to take. Moves the message it carries to `delivered`, once; says whether it may pass. */
-  gate(agentId: AgentId, prompt: Prompt): GateAnswer;
+  /** The prompt an agent is about to take. Moves the message it carries to `delivered`, once; says whether it may pass. `isHeard`:
+   *  the program still waits for that; where it has gone on, with the prompt or without, its transcript will tell. */
+  gate(agentId: AgentId, prompt: Prompt, isHeard: boolean): GateAnswer;
   /** A letter for a turn that has just ended or for one that runs (urgent ones only), leased to that channel; null when there
    *  is none for it. The caller puts it into the hook's answer at once. */
   offer(agentId: AgentId, channel: HookChannel): string | null;
@@ -307,10 +308,10 @@ export function createCourier(deps: {
 
   return {
     ring,
-    gate(agentId, prompt) {
+    gate(agentId, prompt, isHeard) {
       turns.endGrace(agentId);
       turns.prompted(agentId);
-      return gate(agentId, prompt);
+      return isHeard ? gate(agentId, prompt) : { is: "pass" };
     },
     offer(agentId, channel) {
       expireDue();

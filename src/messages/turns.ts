@@ -4,7 +4,7 @@
 import type { TranscriptReading } from "../agents/kind.ts";
 import type { AgentState } from "../agents/lifecycle.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
-import type { AgentId } from "../kernel/ids.ts";
+import type { AgentId, MessageId } from "../kernel/ids.ts";
 import { markerOf } from "./envelope.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
@@ -17,6 +17,9 @@ const TURN_GRACE_MS = 1_000;
 
 /** One whose transcript shows no end either may run in a program that gets no time: 3.2 s without a sign were measured. */
 const OPEN_GRACE_MS = 8_000;
+
+/** The session file follows a prompt's hook by up to 78 ms (measured). Until then what it says may be of the turn before. */
+const FILE_LAG_MS = 150;
 
 /** States in which a turn may still be running. */
 const RUNNING: ReadonlySet<AgentState | null> = new Set<AgentState>(["working", "waiting", "starting"]);
@@ -51,6 +54,12 @@ export function createTurns(deps: {
   const { mailbox, ledger, lines, clock } = deps;
   const graces = new Map<AgentId, Timer>();
   const bornAt = clock.now();
+  /** When each message was delivered, on the clock that never jumps. */
+  const deliveredAtMs = new Map<MessageId, number>();
+  ledger.onMove((row, to) => {
+    if (to === "delivered") deliveredAtMs.set(row.message_id, clock.monotonicMs());
+    else deliveredAtMs.delete(row.message_id);
+  });
   /** Prompts told of since the last turn's end. */
   const prompts = new Map<AgentId, number>();
 
@@ -88,6 +97,9 @@ export function createTurns(deps: {
   /** Its prompt is there and nothing that ends a turn. */
   const isOpen = (row: MessageRow) => transcriptOf(row)?.hasMarker === true && !hasEnd(row);
 
+  const isJustDelivered = ({ message_id }: MessageRow) =>
+    clock.monotonicMs() - (deliveredAtMs.get(message_id) ?? Number.NEGATIVE_INFINITY) < FILE_LAG_MS;
+
   const dropGrace = (agentId: AgentId): boolean => {
     graces.get(agentId)?.cancel();
     return graces.delete(agentId);
@@ -108,8 +120,8 @@ export function createTurns(deps: {
         return closeSilent(agentId, (row) => row.generation !== generation);
       }
       // The prompt was idle and another turn has begun: whatever had been delivered belongs to the turn before.
-      // Unless the transcript shows it open still: its session file may be late to say that it runs.
-      if (RUNNING.has(lines.stateOf(agentId))) return endGrace(agentId, (row) => !isOpen(row));
+      // Unless the transcript shows it open still, or cannot show it yet: its session file may be late to say that it runs.
+      if (RUNNING.has(lines.stateOf(agentId))) return endGrace(agentId, (row) => !isJustDelivered(row) && !isOpen(row));
       if (lines.isLeftBehind(agentId)) return;
       if (graces.has(agentId)) return;
       const sinceMs = clock.monotonicMs();

@@ -150,7 +150,8 @@ export function createDaemon(options: {
       if (mine.stalledUntilMs > sim.time.monotonicMs()) await Promise.race([mine.pause(0), mine.died]);
       if (mine.isDead) return null;
       const gone = new AbortController();
-      if (connection.signal.aborted) gone.abort("closed");
+      const wasGone = connection.signal.aborted;
+      if (wasGone) gone.abort("closed");
       connection.signal.addEventListener("abort", () => mine.isDead || gone.abort("closed"), { once: true });
       const work = takeHook(composed.house, { secret, payload, gone: gone.signal }).then(
         (taken) => (taken.is === "answer" ? (taken.body as Record<string, unknown>) : null),
@@ -161,7 +162,8 @@ export function createDaemon(options: {
       );
       const answer = await Promise.race([work, mine.died.then(() => null)]);
       if (mine.isDead || mine.fails("daemon_killed_before_answer", name)) return null;
-      if (answer !== null) sim.restsOn(`the hook ${name} is answered`, toldBy(payload, answer));
+      // An answer to nobody tells nothing.
+      if (answer !== null && !wasGone) sim.restsOn(`the hook ${name} is answered`, toldBy(payload, answer));
       if (mine.fails("power_cut_after_answer", name)) return null;
       return answer;
     },

@@ -68,6 +68,8 @@ const FOUND: readonly [seed: number, what: string][] = [
   ],
   [151187, "a message that went back while the disk took its time was handed over all the same, and sent again"],
   [159146, "a person's Enter amid our wiping of the box sent the model a message without its body"],
+  [161179, "a session file that was late to say idle ended the turn that had begun meanwhile"],
+  [185969, "a hook that came when its agent had long been interrupted counted as the message's arrival"],
   [305, "a prompt box that was half drawn when it was looked at held the queue for ever"],
   [38043, "a start that a full disk refused left an agent `starting` for ever"],
 ];
