@@ -32,8 +32,7 @@ const REQUEST_UNSEEN_MS = 2_000;
 /** A dialog's hook comes within 4 ms of the file, its picture within a frame; one that nobody named by then stays nameless. */
 const NAMELESS_MS = 1_000;
 
-/** No hook tells of API retries: while a turn runs, its transcript (a tail of it, some 100 KB a read) and its screen are asked
- *  this often. */
+/** No hook tells of API retries: while a turn runs, its transcript and its screen are asked this often. */
 const API_LOOK_MS = 3_000;
 const LIMIT_WORDS_MAX = 200; // a reason is a sentence, not a page
 

@@ -4,12 +4,12 @@
 import type { AgentKind, TurnLine } from "./kind.ts";
 import type { Outside } from "./outside.ts";
 
-/** The end of what was read is read again each time and compared: in a file that was written anew, or lost a line, something else
- *  stands there. */
-const COMPARED_BYTES = 64;
-/** Conversations of 256 agents. What is said about turns in a long night is a megabyte or two of text for each; when there are more,
- *  all are read anew. */
-const FILES_MAX = 256;
+/** The last line read is read again each time and compared: in a file that was written anew, or lost a line, another one stands there.
+ *  So much of it, which holds its time and its number. */
+const COMPARED_BYTES = 4_096;
+/** UTF-16 units kept of all files together: what is said about turns in a long night is a megabyte or two for each agent. When there
+ *  is more, all are read anew. */
+const TEXT_MAX = 32 * 1024 * 1024;
 
 const NEWLINE = 10;
 
@@ -19,6 +19,7 @@ interface Known {
   read: number;
   lastBytes: Buffer;
   lines: TurnLine[];
+  text: number;
 }
 
 export interface TranscriptFiles {
@@ -43,29 +44,49 @@ export function createTranscriptFiles(outside: Pick<Outside, "exists" | "readFro
     }
     const found = outside.readFrom(path, 0);
     if (found === null) return null;
-    return { before: { file: found.file, read: 0, lastBytes: Buffer.alloc(0), lines: [] }, bytes: found.bytes };
+    return {
+      before: { file: found.file, read: 0, lastBytes: Buffer.alloc(0), lines: [], text: 0 },
+      bytes: found.bytes,
+    };
+  };
+
+  const keep = (path: string, now: Known) => {
+    known.set(path, now);
+    const text = [...known.values()].reduce((sum, one) => sum + one.text, 0);
+    if (text > TEXT_MAX) known.clear();
   };
 
   return {
     lines(path, kind) {
       // A conversation that was never prompted has no file yet, which says something; one that cannot be read says nothing.
-      if (!outside.exists(path)) return [];
+      if (!outside.exists(path)) {
+        known.delete(path);
+        return [];
+      }
       const found = readOn(path);
       if (found === null) return null;
       const { before, bytes } = found;
       const end = bytes.lastIndexOf(NEWLINE) + 1;
       const whole = bytes.subarray(0, end);
-      addInOrder(before.lines, kind.turnLines(whole.toString("utf8")));
-      const lastBytes = Buffer.from(
-        Buffer.concat([before.lastBytes, whole.subarray(-COMPARED_BYTES)]).subarray(-COMPARED_BYTES),
-      );
-      if (known.size >= FILES_MAX && !known.has(path)) known.clear();
-      known.set(path, { ...before, read: before.read + end, lastBytes });
+      const more = kind.turnLines(whole.toString("utf8"));
+      addInOrder(before.lines, more);
+      keep(path, {
+        ...before,
+        read: before.read + end,
+        lastBytes: end === 0 ? before.lastBytes : lastLine(whole),
+        text: before.text + more.reduce((sum, line) => sum + ("text" in line ? line.text.length : 0), 0),
+      });
       // The program may be writing the last line at this moment: it counts if it is whole, and is read again.
       const unended = kind.turnLines(bytes.subarray(end).toString("utf8"));
       return unended.length === 0 ? before.lines : addInOrder([...before.lines], unended);
     },
   };
+}
+
+/** With its end. A copy, so that it does not hold all that was read with it. */
+function lastLine(whole: Buffer): Buffer {
+  const start = whole.lastIndexOf(NEWLINE, whole.length - 2) + 1;
+  return Buffer.from(whole.subarray(Math.max(start, whole.length - COMPARED_BYTES)));
 }
 
 function addInOrder(lines: TurnLine[], more: readonly TurnLine[]): TurnLine[] {

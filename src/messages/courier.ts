@@ -12,14 +12,14 @@ import type { Log } from "../kernel/log.ts";
 import type { Serial } from "../kernel/serial.ts";
 import type { Database } from "../storage/database.ts";
 import { createConfirmations } from "./confirmations.ts";
-import { type HookChannel, isHookChannel } from "./delivery.ts";
+import { type HookChannel, isHookChannel, REFUSALS_MAX } from "./delivery.ts";
 import { letterOf, markerOf } from "./envelope.ts";
 import { createGate, type GateAnswer, type Prompt } from "./gate.ts";
 import { createLedger, verdict } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
 import { createPromptBox } from "./prompt-box.ts";
-import { arrivalIn, type Whereabouts, whereIs } from "./traces.ts";
+import { arrivalIn, refusalsOf, type Whereabouts, whereIs } from "./traces.ts";
 import { createTurns } from "./turns.ts";
 
 /** A delivery that broke off (a terminal that cannot be asked, a full disk) is tried again after this. */
@@ -162,6 +162,10 @@ export function createCourier(deps: {
     const where = locate(message);
     if (where === "open") return void clock.after(TRY_AGAIN_MS, () => ring(agentId));
     if (where === "arrived") return;
+    if (refusalsOf(message) >= REFUSALS_MAX) {
+      const why = `the gate kept its prompt from the model ${REFUSALS_MAX} times, because it was not the message alone`;
+      return void ledger.move(message, "failed", verdict(clock.now(), "not_submitted", why));
+    }
     if (message.expires_at !== null && message.expires_at <= clock.now()) return void expire(message);
     await type(line, message, seen);
   };
@@ -192,6 +196,8 @@ export function createCourier(deps: {
       await db.durable();
       // The disk may have taken so long that the message went back, or another way, meanwhile.
       if (!isStillLeased(message)) return;
+      if (lines.line(agentId)?.terminal !== line.terminal)
+        return void ledger.move(message, "queued", { attempts: message.attempts, channel: null });
       confirmations.left(message);
       await line.peer(letterOf(message), `${message.sender_label} ${message.message_id}`);
     } catch (error) {
@@ -309,9 +315,10 @@ export function createCourier(deps: {
   return {
     ring,
     gate(agentId, prompt, isHeard) {
-      turns.endGrace(agentId);
       turns.prompted(agentId);
-      return isHeard ? gate(agentId, prompt) : { is: "pass" };
+      if (!isHeard) return { is: "pass" };
+      turns.endGrace(agentId);
+      return gate(agentId, prompt);
     },
     offer(agentId, channel) {
       expireDue();

@@ -85,6 +85,9 @@ export type Step =
 /** More tries than this have never helped; the person should hear of it. */
 export const ATTEMPTS_MAX = 5;
 
+/** A message may be one that its program always changes; a person whose keys run into every try will hear of it as well. */
+export const REFUSALS_MAX = 20;
+
 /** A program that is short of time took 3.2 s from the keys to its hook, with an empty box and a clean transcript in between
  *  (measured at load 10). Sent again too early, a letter meets itself. */
 const RETURN_AFTER_MS = 8_000;

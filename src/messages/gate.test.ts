@@ -136,8 +136,10 @@ describe("the gate", () => {
 
   it("knows a broken header with a person's words amid it", () => {
     const row = put("msg_abc", "sending");
-    expect(gate(agent, letterOf(row).replace("msg_abc", "msg_a my words bc"))).toMatchObject({ is: "block" });
+    const broken = `half a draft ${letterOf(row).replace("msg_abc", "msg_a my words bc")}`;
+    expect(gate(agent, broken)).toMatchObject({ is: "block" });
     expect(stateOf(row)).toBe("queued");
+    expect(owed).toEqual(["half a draft my words"]);
     expect(gate(agent, "a plain question about [signalbox")).toEqual({ is: "pass" });
   });
 

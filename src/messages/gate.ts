@@ -39,14 +39,25 @@ const UNNAMED = "-";
 /** Message states that say that the model never had it. */
 const NOT_ARRIVED: ReadonlySet<MessageState> = new Set<MessageState>(["failed", "expired", "cancelled"]);
 
-/** Whether the header stands there with blanks or, at one place, other words amid it. */
-function hasBrokenHeader(prompt: string, row: MessageRow): boolean {
+/** A person's words before the message's header and amid it, if it stands there with blanks or, at one place, other words in it; null
+ *  where it does not. What they wrote behind the message cannot be told from it. */
+function wordsInHeader(prompt: string, row: MessageRow): string | null {
   const dense = (text: string) => text.replace(/\s+/gu, "");
   const [text, header] = [dense(prompt), dense(markerOf(row.message_id))];
-  return [...header].some((_, length) => {
+  const spaced = (part: string) => [...part].map((char) => char.replace(/[[\]]/u, "\\$&")).join("\\s*");
+  for (let length = 0; length < header.length; length++) {
     const begin = text.indexOf(header.slice(0, length));
-    return begin >= 0 && text.includes(header.slice(length), begin + length);
-  });
+    if (begin < 0 || !text.includes(header.slice(length), begin + length)) continue;
+    const broken = new RegExp(
+      `(?<!\\\\)${spaced(header.slice(0, length))}([\\s\\S]*?)${spaced(header.slice(length))}`,
+      "u",
+    );
+    const found = broken.exec(prompt);
+    if (found === null) continue;
+    const words = [prompt.slice(0, found.index), found[1] ?? ""].map((part) => part.trim());
+    return withoutPasteEnds(words.filter((part) => part !== "").join(" "));
+  }
+  return null;
 }
 
 export function createGate(deps: {
@@ -83,10 +94,14 @@ export function createGate(deps: {
 
   /** A key of a person came in the middle of our own, of those that type a letter or of those that take one out of the box again:
    *  its header cannot be read any more, by nobody. */
-  const withBrokenHeader = (agentId: AgentId, prompt: string): MessageRow | undefined => {
+  const withBrokenHeader = (agentId: AgentId, prompt: string): { row: MessageRow; words: string } | null => {
     const next = mailbox.next(agentId);
     const mayStandInBox = next === undefined || next.refused_prompts === "" ? [] : [next];
-    return [...mailbox.inState(agentId, "sending"), ...mayStandInBox].find((row) => hasBrokenHeader(prompt, row));
+    for (const row of [...mailbox.inState(agentId, "sending"), ...mayStandInBox]) {
+      const words = wordsInHeader(prompt, row);
+      if (words !== null) return { row, words };
+    }
+    return null;
   };
 
   const judge = (agentId: AgentId, prompt: string): Verdict => {
@@ -96,9 +111,10 @@ export function createGate(deps: {
     const id = messageIdIn(prompt);
     if (id === null) {
       const broken = withBrokenHeader(agentId, prompt);
-      if (broken === undefined) return { is: "pass" };
-      giveBack(broken);
-      return { is: "refuse", of: [broken], words: "", reason: "a key ran into this message; it is sent again" };
+      if (broken === null) return { is: "pass" };
+      const { row, words } = broken;
+      giveBack(row);
+      return { is: "refuse", of: [row], words, reason: "a key ran into this message; it is sent again" };
     }
     const row = mailbox.get(id);
     const own = row?.agent_id === agentId ? row : undefined;

@@ -40,6 +40,11 @@ export function tracesOf(lines: Lines, row: MessageRow): Traces {
   return { transcript, noted: isNoted ? (isStillThere ? "yes" : "left") : "no" };
 }
 
+/** How often the gate has kept a prompt with this message from the model. */
+export function refusalsOf({ refused_prompts }: MessageRow): number {
+  return refused_prompts.split(" ").length - 1;
+}
+
 /** Where a message is that is queued although it may have been handed over: with the agent all the same (an unheard refusal), certainly
  *  not, or not to be told yet, because the program may still be at it or its transcript cannot be read. Only what is `away` may
  *  get a verdict that says so, or be sent again. */

@@ -1,4 +1,4 @@
-// What a Claude Code transcript says: about one message, and to a person. Pure. Lines of kinds we do not know, sub-agents'
+// What a Claude Code transcript says about turns, and to a person. Pure. Lines of kinds we do not know, sub-agents'
 // lines, and the torn last line of a killed process say nothing.
 
 import type { TurnLine } from "../../kind.ts";

@@ -1,4 +1,4 @@
-// What a scripted agent's transcript says: about one message, and to a person. Pure. A line that cannot be read (the last
+// What a scripted agent's transcript says about turns, and to a person. Pure. A line that cannot be read (the last
 // one of a killed process) says nothing.
 
 import type { TurnLine } from "../../kind.ts";
