@@ -15,7 +15,11 @@ const GREETINGS = `Hello Здравствуйте Γειά你好 こんにちは
 നമസ്കാരം สวัสดี ສະບາຍດີ မင်္ဂလာပါ ជំរាបសួរ გამარჯობა Բարև ሰላም سلام سلام علیکم Xin chào Olá Hola Bonjour Grüß Gott Ciao Hej Hei Halló
 Tere Sveiki Labas Cześć Ahoj Szia Bună Здравейте Zdravo Merhaba Salom Сәлем Сайн уу བཀྲ་ཤིས། ආයුබෝවන් Sawubona Jambo Aloha`;
 
-/** What each body is, and what it is; `@SECRET@` becomes the path of the file that must not be read. */
+/** A picture of one point. */
+const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+/** What each body is, and what it is; `@SECRET@` becomes the path of the file that must not be read, `%IMAGE%` that of a picture that
+ *  must not be attached. */
 const BODIES: [what: string, body: string][] = [
   ["plain", "please look at the build"],
   ["bidirectional marks and zero-width characters", "a\u202Eb\u2066c\u2069\u200Bd\u200De\uFEFFf\u2060g\u00ADh"],
@@ -33,6 +37,11 @@ const BODIES: [what: string, body: string][] = [
   ["mentions on lines of their own", "first\n@@SECRET@\n  @@SECRET@\n\n@@SECRET@"],
   ["a quoted mention", "@\"@SECRET@\" and @'@SECRET@'"],
   ["mentions behind odd blanks", "a\u00A0@@SECRET@ b\u3000@@SECRET@ c\u2003@@SECRET@"],
+  ["an image's path alone", "%IMAGE%"],
+  ["an image's path on a line of its own", "look at this\n%IMAGE%\nand tell"],
+  ["an image's path at a line's end", "look at this: %IMAGE%"],
+  ["images in quotes, side by side, behind a tab", "'%IMAGE%'\n\"%IMAGE%\"\n%IMAGE% %IMAGE%\nx\t%IMAGE%\n  %IMAGE%  "],
+  ["an image's path with escaped characters", "\\%IMAGE%\nsee \\%IMAGE%"],
   ["C1 controls", "a\u0080b\u009B31mc\u009Dd\u009Ce\u0090f"],
   ["escape sequences and keys", "a\x1B[31mb\x03c\x04d\x15e\x1Bf\x7Fg\bh"],
   ["ends of pastes, nested", "a\x1B[201~b\x1B[20\x1B[201~1~\rrm -rf\rc\x1B[200~d"],
@@ -79,6 +88,7 @@ beforeAll(async () => {
   if (skipsRealClaude()) return;
   product = await startRealProduct();
   writeFileSync(join(product.root, "secret.txt"), `${SECRET}\n`);
+  writeFileSync(join(product.root, "shot.png"), Buffer.from(PNG, "base64"));
   mkdirSync(join(product.root, "lib"));
   agent = (await product.withAgents(1)).agents[0] as Answer;
 });
@@ -92,7 +102,8 @@ function plain(text: string): string {
     .trim();
 }
 
-/** What the model should read: cleaned as documented, a mention broken by a backslash, a foreign header as well. */
+/** What the model should read: cleaned as documented, a mention broken by a backslash, a foreign header as well, an image's path in
+ *  backticks. */
 function expected(body: string): string {
   return sanitise(body)
     .replaceAll("[signalbox ", "\\[signalbox ")
@@ -105,13 +116,16 @@ function expected(body: string): string {
 const defused = (text: string) =>
   text
     .replaceAll("\\@", "@")
+    .replace(/`([^`\n]*shot\.png["']?)`/g, "$1")
     .replace(/<\\(\/?pasted_content)/g, "<$1") // the program itself defuses its own tags so
     .split("\n")
     .map((line) => line.trimEnd())
     .join("\n");
 
 it.skipIf(skipsRealClaude()).each(BODIES)("%s", { timeout: 120_000 }, async (_what, pattern) => {
-  const body = pattern.replaceAll("@SECRET@", join(product.root, "secret.txt"));
+  const body = pattern
+    .replaceAll("@SECRET@", join(product.root, "secret.txt"))
+    .replaceAll("%IMAGE%", join(product.root, "shot.png"));
   const filesBefore = readdirSync(product.root);
   const sent = await product.send(agent.agent_id, body);
   const receipt = await product.end(sent.message_id);
@@ -128,7 +142,10 @@ it.skipIf(skipsRealClaude()).each(BODIES)("%s", { timeout: 120_000 }, async (_wh
   if (got !== defused(expected(body))) expect(got.slice(0, 3_000)).toBe(defused(expected(body)).slice(0, 3_000));
   expect(got.length).toBe(defused(expected(body)).length);
 
-  expect(JSON.stringify(product.model.requests.at(-1)?.body ?? {})).not.toContain(SECRET);
+  const request = JSON.stringify(product.model.requests.at(-1)?.body ?? {});
+  expect(request).not.toContain(SECRET);
+  expect(request).not.toContain(PNG.slice(0, 40));
+  expect(request).not.toContain('"type":"image"');
   expect(readdirSync(product.root)).toEqual(filesBefore);
   expect(existsSync(join(product.home, "canary-shell"))).toBe(false);
   expect(await product.agent(agent.agent_id)).toMatchObject({

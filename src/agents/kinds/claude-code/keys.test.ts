@@ -13,7 +13,21 @@ describe("a text typed into Claude Code", () => {
     expect(typed(text)).toBe(expected);
   });
 
+  it.each([
+    ["look\n/tmp/a.png", "look\n`/tmp/a.png`"],
+    ["see: /tmp/a.png\nand", "see: `/tmp/a.png`\nand"],
+    ["/tmp/a.png /tmp/b.jpeg", "`/tmp/a.png` `/tmp/b.jpeg`"],
+    [" '/tmp/my shot.WEBP' ", " `'/tmp/my shot.WEBP'` "],
+    ["\\/tmp/a.pn\\g", "`\\/tmp/a.pn\\g`"],
+    ["C:\\a.gif", "`C:\\a.gif`"],
+    ["see /tmp/a.png now", "see /tmp/a.png now"],
+  ])("keeps an image from being taken out and attached: %s", (text, expected) => {
+    expect(typed(text)).toBe(expected);
+  });
+
   it("is the same when it is defused twice", () => {
+    const paths = fc.stringMatching(/^[ \n/\\"'`aC:.]*\.png[ "'`\n/]*$/);
+    fc.assert(fc.property(paths, (text) => typed(typed(text)) === typed(text)));
     fc.assert(fc.property(fc.string(), (text) => typed(typed(text)) === typed(text)));
   });
 

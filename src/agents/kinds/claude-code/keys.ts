@@ -16,10 +16,39 @@ export const keys = {
   stash: "\x13",
 };
 
-/** A mention (`@path` at the start of a word, or behind one of four full-width signs) would be replaced by that file's content, wherever the file lies; with a
- *  backslash before it, it stays what was written. At the end of a text it would also open a menu that eats the Enter. */
+/** What the program would put in the place of words: a mention and an image's path. */
 export function typed(text: string): string {
+  return withoutImages(withoutMentions(text));
+}
+
+/** A mention (`@path` at the start of a word, or behind one of four full-width signs) would be replaced by that file's content, wherever
+ *  the file lies; with a backslash before it, it stays what was written. At the end of a text it would also open a menu that eats the
+ *  Enter. */
+function withoutMentions(text: string): string {
   return text.replace(/(^|[\s、。！？])@(?=\S)/gu, "$1\\@");
+}
+
+/** The path of an image that a paste's line or a part of it is (parts begin behind a blank, with a slash or a drive) is taken out of the
+ *  text, the file attached to the prompt, and the Enter lost meanwhile (measured with 2.1.330). In backticks it stays what was
+ *  written. */
+function withoutImages(text: string): string {
+  return text
+    .split("\n")
+    .map((line) =>
+      line
+        .split(/ (?=[\\"']*(?:\/|[A-Za-z]:\\))/u)
+        .map(quoteImage)
+        .join(" "),
+    )
+    .join("\n");
+}
+
+function quoteImage(part: string): string {
+  const path = part.trim();
+  // As the program reads it: without quotes around it, and with escaped characters for themselves.
+  const plain = path.replace(/^(["'])(.*)\1$/su, "$2").replace(/\\(.)/gsu, "$1");
+  if (!/^(?:\/|\\|[A-Za-z]:).*\.(?:png|jpe?g|gif|webp)$/isu.test(plain)) return part;
+  return part.replace(path, () => `\`${path}\``);
 }
 
 /** Bracketed, because an unbracketed text of some length turns its Enter into a line break. `text` holds no escape. */
