@@ -2,6 +2,7 @@
 // the model and where every key went.
 
 import { describe, expect, it } from "vitest";
+import { REFUSALS_MAX } from "../../src/messages/delivery.ts";
 import { startHouse, type TestHouse, withAgent } from "../support/house.ts";
 
 const prompts = (house: TestHouse) =>
@@ -396,6 +397,19 @@ describe("a message that is not delivered", () => {
     await house.call("delete_agent", { agent_id: agent.agent_id, force: true });
     expect(await house.call("get_message", { message_id: receipt.message_id })).toMatchObject({ state: "failed" });
     await expect(send(house, agent.agent_id, "hello?")).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  it("fails when its prompt was refused again and again, and holds up nobody behind it", async () => {
+    const house = await startHouse();
+    const { agent } = await withAgent(house);
+    await house.call("clear_agent_conversation", { agent_id: agent.agent_id });
+    const [first, second] = [await send(house, agent.agent_id, "odd"), await send(house, agent.agent_id, "plain")];
+    const row = house.house.mailbox.get(first.message_id);
+    for (let n = 0; n < REFUSALS_MAX; n++) if (row !== undefined) house.house.mailbox.refused(row, `p${n}`);
+    await house.call("start_new_agent_conversation", { agent_id: agent.agent_id });
+    const end = (id: string) => house.call("get_message", { message_id: id, wait_for: "processed" });
+    expect(await end(first.message_id)).toMatchObject({ state: "failed", failure: { code: "not_submitted" } });
+    expect(await end(second.message_id)).toMatchObject({ state: "processed" });
   });
 
   it("stays queued for a closed agent and arrives in its next conversation", async () => {
