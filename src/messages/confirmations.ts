@@ -16,6 +16,8 @@ import { arrivalIn, type Traces, tracesOf } from "./traces.ts";
 const CONFIRM_MS = 2_000;
 /** Ink may take this long to show; a letter that stands in the box is submitted then. */
 const DRAWN_MS = 100;
+/** A timer that comes later than this came to a daemon that got no time. */
+const STALLED_MS = 500;
 /** A program that has not read its keys for this long hangs, and will need a person rather than more keys. */
 const KEYS_HELD_MS = 30_000;
 
@@ -89,7 +91,11 @@ export function createConfirmations(deps: {
     if (viewerInputs !== undefined) wait.keysAtWrite = viewerInputs;
     wait.timer?.cancel();
     const isFresh = wait.isPasted && clock.monotonicMs() - wait.sinceMs < CONFIRM_MS;
+    const dueMs = clock.monotonicMs() + (isFresh ? DRAWN_MS : CONFIRM_MS);
     wait.timer = clock.after(isFresh ? DRAWN_MS : CONFIRM_MS, () => {
+      // While this daemon stood still itself, nobody has kept it waiting: perhaps it has only now written what it waits for.
+      const lateMs = clock.monotonicMs() - dueMs;
+      if (lateMs > STALLED_MS) wait.sinceMs += lateMs;
       judge(id).catch((error) => {
         log.warn("courier.judge_failed", { message: id, error: String(error) });
         if (!isDetached) expect(message);

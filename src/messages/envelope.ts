@@ -105,7 +105,7 @@ function escapePattern(text: string): string {
 }
 
 /** What is left of a paste's brackets where their Esc, or a little more of them, came in by itself. */
-const PASTE_ENDS = /^(?:\[200|200|00|0)~|\[201~$/gu;
+const PASTE_ENDS = /^(?:\[200|200|00|0)?~|\[201~$/gu;
 
 /** Words found around a letter without what is left of its own brackets: the rest is a person's. */
 export function withoutPasteEnds(words: string): string {

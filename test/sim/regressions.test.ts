@@ -70,6 +70,8 @@ const FOUND: readonly [seed: number, what: string][] = [
   [159146, "a person's Enter amid our wiping of the box sent the model a message without its body"],
   [161179, "a session file that was late to say idle ended the turn that had begun meanwhile"],
   [185969, "a hook that came when its agent had long been interrupted counted as the message's arrival"],
+  [207615, "a daemon that had stood still itself took its own silence for the agent's, and sent a message twice"],
+  [203775, "a letter behind the last sign of a paste's bracket stood in the box for ever"],
   [305, "a prompt box that was half drawn when it was looked at held the queue for ever"],
   [38043, "a start that a full disk refused left an agent `starting` for ever"],
 ];
