@@ -7,7 +7,7 @@
 const fs = require("node:fs");
 const { createRequire, enableCompileCache } = require("node:module");
 const { homedir } = require("node:os");
-const { dirname, join } = require("node:path");
+const { dirname, isAbsolute, join } = require("node:path");
 const { Script } = require("node:vm");
 
 exports.load = load;
@@ -19,7 +19,9 @@ function load(file) {
   const kept = keptFileOf(file);
   if (fs.existsSync(kept)) return compile(file, fs.readFileSync(kept)).run();
   // In the person's own cache directory, because code found in a shared one could be anybody's.
-  enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "signalbox"));
+  // Where the environment names none (an empty HOME), nothing is kept: a relative path would lie wherever the person stands.
+  const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
+  if (isAbsolute(caches)) enableCompileCache(join(caches, "signalbox"));
   return require(file);
 }
 

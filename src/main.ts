@@ -2,7 +2,7 @@
 
 import { enableCompileCache } from "node:module";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 
 const [verb = "", ...rest] = process.argv.slice(2);
 
@@ -10,7 +10,9 @@ const [verb = "", ...rest] = process.argv.slice(2);
  *  with its code, see bin/kept-code.js). In the person's own cache directory, because code found in a shared one could be
  *  anybody's. */
 function keepCompiledCode(): void {
-  enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "signalbox"));
+  const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
+  // As in bin/kept-code.js: where the environment names no place, nothing is kept.
+  if (isAbsolute(caches)) enableCompileCache(join(caches, "signalbox"));
 }
 
 /** Help and version are told by the command line, for every process. */
