@@ -59,3 +59,15 @@ it("runs a bundle whose kept code is none", () => {
   run(here, SPOIL);
   expect(run(here, LOAD)).toBe("3 bundle-1.cjs");
 });
+
+const BEHIND_THE_DOOR: [what: string, argv: string[]][] = [
+  ["a bundle", ["-e", `require(${KEPT_CODE}).load(process.env.BUNDLE)`]],
+  ["the command line", [join(import.meta.dirname, "../bin/signalbox"), "--version"]],
+];
+
+it.each(BEHIND_THE_DOOR)("keeps nothing where the environment names no place for it: %s", (_what, argv) => {
+  const { bundle } = place();
+  const cwd = tempDir();
+  execFileSync(process.execPath, argv, { cwd, env: { PATH: process.env.PATH, HOME: "", BUNDLE: bundle } });
+  expect(readdirSync(cwd)).toEqual([]);
+});

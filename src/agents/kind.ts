@@ -106,15 +106,13 @@ export interface ScreenReading {
   dialog: (DialogSeen & { selected: number }) | null;
 }
 
-/** What a line of a transcript says about turns. `at` orders lines within one transcript, whose program may write them side by side. */
-export type TurnLine = {
-  at: string;
-} /** queued, taken_back, joined: went into the program's own queue, came back from there into the box, joined the running turn. */ & (
-  | { is: "prompt" | "queued" | "taken_back" | "joined" | "reply"; text: string }
-  /** `isFinal`: the program has given the turn up. */
-  | { is: "api_error"; text: string; isFinal: boolean }
-  | { is: "interrupt" }
-);
+/** What a line of a transcript says about turns. `at` orders lines within one transcript, whose program may write them side by side.
+ *  queued, taken_back, joined: went into the program's own queue, came back from there into the box, joined the running turn.
+ *  `isFinal`: the program has given the turn up. */
+export type TurnLine =
+  | { at: string; is: "prompt" | "queued" | "taken_back" | "joined" | "reply"; text: string }
+  | { at: string; is: "api_error"; text: string; isFinal: boolean }
+  | { at: string; is: "interrupt" };
 
 export interface TranscriptReading {
   /** True when the conversation holds a user line (or a queued prompt) carrying the marker. */

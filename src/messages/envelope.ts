@@ -95,10 +95,41 @@ export function wordsAround(prompt: string, letter: string, id: MessageId): { be
   return { before: plain.slice(0, starts[0] ?? 0).trim(), after: rests.filter((rest) => rest !== "").join(" ") };
 }
 
+/** A person's words before the message's header and amid it, if it stands there with blanks or, at one place, other words in it; null
+ *  where it does not, or is a quotation. What they wrote behind the message cannot be told from it. */
+export function wordsInHeader(prompt: string, id: MessageId): string | null {
+  const text = withoutBlanks(prompt.replace(QUOTED_HEADER, ""));
+  const header = withoutBlanks(markerOf(id));
+  const spaced = (part: string) => [...part].map(escapePattern).join("\\s*");
+  for (let length = 0; length < header.length; length++) {
+    const [begun, rest] = [header.slice(0, length), header.slice(length)];
+    const at = text.indexOf(begun);
+    if (at < 0 || !text.includes(rest, at + length)) continue;
+    const words = length === 0 ? "" : "([\\s\\S]*?)";
+    const found = new RegExp(`(?<!\\\\)${spaced(begun)}${words}${spaced(rest)}`, "u").exec(prompt);
+    if (found === null) continue;
+    const parts = [prompt.slice(0, found.index), found[1] ?? ""].map((part) => part.trim());
+    return withoutPasteEnds(parts.filter((part) => part !== "").join(" "));
+  }
+  return null;
+}
+
+const QUOTED_HEADER = /\\\[signalbox msg_[0-9a-z]+ from/g;
+
 /** Claude Code wraps long pastes in these (measured on 2.1.330). */
 const PASTE_TAGS = /<\/?pasted_content id="[^"]*">/g;
 /** Enough of the end to be this letter's own; the header's id alone makes it so for short ones. */
 const TAIL_CHARS = 80;
+
+/** A letter's words as they are compared. */
+function dense(text: string): string {
+  return withoutBlanks(text.replace(PASTE_TAGS, ""));
+}
+
+/** Programs break lines where they like. */
+function withoutBlanks(text: string): string {
+  return text.replace(/\s+/gu, "");
+}
 
 function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
@@ -115,27 +146,24 @@ export function withoutPasteEnds(words: string): string {
 /** Whether what stands in a prompt box is nothing but (a part of) the letter. The box breaks lines where it likes and may show
  *  a placeholder for a long paste; the placeholder counts only where nobody else has touched the box. */
 export function isOurs(draft: string, letter: string, isUntouched: boolean): boolean {
-  const dense = (text: string) => text.replace(/\s+/gu, "").replace(PASTE_ENDS, "");
-  if (dense(draft) !== "" && dense(letter).includes(dense(draft)))
-    return dense(draft).includes("[signalboxmsg_") || isUntouched;
+  const [shown, whole] = [withoutBlanks(draft).replace(PASTE_ENDS, ""), withoutBlanks(letter)];
+  if (shown !== "" && whole.includes(shown)) return shown.includes("[signalboxmsg_") || isUntouched;
   return isUntouched && /^\[pasted text #\d+[^\]]*\]$/iu.test(draft.trim());
 }
 
 /** Whether the box holds the whole letter and nothing else, as far as the screen can tell. */
 export function isWhole(draft: string, letter: string): boolean {
-  return draft.replace(/\s+/gu, "").replace(PASTE_ENDS, "") === letter.replace(/\s+/gu, "");
+  return withoutBlanks(draft).replace(PASTE_ENDS, "") === withoutBlanks(letter);
 }
 
 /** Whether the prompt is the beginning of the letter and its rest is missing. */
 export function isCutShort(prompt: string, letter: string): boolean {
-  const dense = (text: string) => text.replace(PASTE_TAGS, "").replace(/\s+/gu, "");
   const [begun, whole] = [dense(prompt), dense(letter)];
   return begun.length < whole.length && whole.startsWith(begun);
 }
 
 /** Whether the whole letter stands somewhere in the prompt, however its lines were broken. */
 export function holdsLetter(prompt: string, letter: string): boolean {
-  const dense = (text: string) => text.replace(PASTE_TAGS, "").replace(/\s+/gu, "");
   return dense(prompt).includes(dense(letter));
 }
 

@@ -143,6 +143,12 @@ describe("the gate", () => {
     expect(gate(agent, "a plain question about [signalbox")).toEqual({ is: "pass" });
   });
 
+  it("lets a quoted header of a message under way pass", () => {
+    const row = put("msg_abc", "sending");
+    expect(gate(agent, "[ok] what is \\[signalbox msg_abc from operator]?")).toEqual({ is: "pass" });
+    expect(stateOf(row)).toBe("sending");
+  });
+
   it("keeps a letter from the model whose end was wiped away", () => {
     const row = put("msg_a", "sending");
     const [header = ""] = letterOf(row).split("\n");

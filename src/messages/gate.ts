@@ -13,6 +13,7 @@ import {
   messageIdsIn,
   withoutPasteEnds,
   wordsAround,
+  wordsInHeader,
 } from "./envelope.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
@@ -38,27 +39,6 @@ const UNNAMED = "-";
 
 /** Message states that say that the model never had it. */
 const NOT_ARRIVED: ReadonlySet<MessageState> = new Set<MessageState>(["failed", "expired", "cancelled"]);
-
-/** A person's words before the message's header and amid it, if it stands there with blanks or, at one place, other words in it; null
- *  where it does not. What they wrote behind the message cannot be told from it. */
-function wordsInHeader(prompt: string, row: MessageRow): string | null {
-  const dense = (text: string) => text.replace(/\s+/gu, "");
-  const [text, header] = [dense(prompt), dense(markerOf(row.message_id))];
-  const spaced = (part: string) => [...part].map((char) => char.replace(/[[\]]/u, "\\$&")).join("\\s*");
-  for (let length = 0; length < header.length; length++) {
-    const begin = text.indexOf(header.slice(0, length));
-    if (begin < 0 || !text.includes(header.slice(length), begin + length)) continue;
-    const broken = new RegExp(
-      `(?<!\\\\)${spaced(header.slice(0, length))}([\\s\\S]*?)${spaced(header.slice(length))}`,
-      "u",
-    );
-    const found = broken.exec(prompt);
-    if (found === null) continue;
-    const words = [prompt.slice(0, found.index), found[1] ?? ""].map((part) => part.trim());
-    return withoutPasteEnds(words.filter((part) => part !== "").join(" "));
-  }
-  return null;
-}
 
 export function createGate(deps: {
   mailbox: Mailbox;
@@ -98,7 +78,7 @@ export function createGate(deps: {
     const next = mailbox.next(agentId);
     const mayStandInBox = next === undefined || next.refused_prompts === "" ? [] : [next];
     for (const row of [...mailbox.inState(agentId, "sending"), ...mayStandInBox]) {
-      const words = wordsInHeader(prompt, row);
+      const words = wordsInHeader(prompt, row.message_id);
       if (words !== null) return { row, words };
     }
     return null;
