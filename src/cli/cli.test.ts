@@ -256,6 +256,8 @@ describe("what is printed", () => {
       "MESSAGE ID  AGENT ID  STATE   ACCEPTED AT           FAILURE\n" +
         "msg_1       agt_1     failed  2026-01-01T00:00:00Z  code: agent_deleted, message: gone\n",
     );
+    daemon.answers.list_messages = () => ({ messages: [], next_cursor: null });
+    expect((await cli(["message", "list"])).out).toContain("only those that never arrived");
   });
 
   test("a wait that came to nothing is exit 1, with the receipt still on stdout", async () => {

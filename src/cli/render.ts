@@ -13,8 +13,9 @@ export function renderAnswer(command: string, result: Record<string, unknown>, l
     case "get_audit_log":
       return renderAuditLog(result, looks);
     case "list_messages":
+      return renderMessages(result, looks, "No message. (Without --state, only those that never arrived are listed.)");
     case "broadcast_message":
-      return renderMessages(result, looks);
+      return renderMessages(result, looks, "No agent is there to be sent to.");
     default:
       return renderFields(result, looks);
   }
@@ -43,7 +44,8 @@ function inWords(name: string, value: unknown): string {
   );
 }
 
-function renderMessages({ messages, next_cursor }: Record<string, unknown>, looks: Looks): string {
+function renderMessages({ messages, next_cursor }: Record<string, unknown>, looks: Looks, ifNone: string): string {
+  if (Array.isArray(messages) && messages.length === 0) return `${ifNone}\n`;
   const columns = ["message_id", "agent_id", "state", "accepted_at", "failure"];
   const isTrouble = (column: string, value: unknown) =>
     column === "state" && ["failed", "expired", "unknown"].includes(String(value));
