@@ -1,0 +1,83 @@
+// What others get wrong, with the real Claude Code CLI: many senders at once, no program at all, and a shell where the agent was. Bodies
+// that are no plain words are real-bodies.test.ts's; drafts and dialogs, real-story.test.ts's.
+
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { skipsRealClaude } from "../support/real-claude.ts";
+import { type Answer, CallFailed, startRealProduct } from "../support/real-product.ts";
+
+const SENDERS = 4;
+const MESSAGES_EACH = 5;
+
+async function fresh(options: Parameters<typeof startRealProduct>[0] = {}) {
+  const product = await startRealProduct(options);
+  onTestFinished(async () => void (await product.stop()));
+  return product;
+}
+
+describe.skipIf(skipsRealClaude())("with the real program", { timeout: 120_000 }, () => {
+  it("four senders at once: each message in a prompt of its own, once, in the order of its sender", async () => {
+    const product = await fresh();
+    const agentId = (await product.withAgents(1)).agents[0]?.agent_id;
+    const clients = await Promise.all(
+      Array.from({ length: SENDERS }, (_, n) => product.connect(n % 2 === 0 ? "SDK 1" : "SDK 2")),
+    );
+    const sent = await Promise.all(
+      clients.map(async (client, sender) => {
+        const ids: string[] = [];
+        for (let n = 0; n < MESSAGES_EACH; n++) {
+          const input = { agent_id: agentId, message: `number ${n} of sender ${sender}` };
+          ids.push((await client.call("send_message_to_agent", input)).message_id);
+        }
+        return ids;
+      }),
+    );
+    const all = sent.flat();
+    for (const id of all) expect(await product.end(id)).toMatchObject({ state: "processed", failure: null });
+    const prompts = product.model.requests.filter(({ kind }) => kind === "main").map(({ newUserText }) => newUserText);
+    const idsIn = (text: string) =>
+      [...text.matchAll(/\[signalbox (msg_[0-9a-z]+) from/g)].map(([, id]) => id as string);
+    expect(prompts.map((text) => idsIn(text).length)).toEqual(prompts.map(() => 1));
+    const order = prompts.flatMap(idsIn);
+    expect([...order].sort()).toEqual([...all].sort());
+    for (const ids of sent) expect(order.filter((id) => ids.includes(id))).toEqual(ids);
+  });
+
+  it("no program at all: refused with the next step, nothing is left behind, and the daemon lives on", async () => {
+    const product = await fresh({ env: { SIGNALBOX_CLAUDE: "/nowhere/claude" } });
+    const session = await product.call("create_session", { root_path: product.root, trust: true });
+    const refused = await product
+      .call("create_agent", { session_id: session.session_id, wait_s: 10 })
+      .catch((error: CallFailed) => error);
+    expect(refused).toBeInstanceOf(CallFailed);
+    expect(refused).toMatchObject({ code: "agent_kind_unavailable", nextStep: expect.stringContaining("Install it") });
+    const { sessions } = await product.call("get_session_status");
+    expect(sessions.map(({ agents }: Answer) => agents)).toEqual([[]]);
+    expect(product.processes("agent")).toEqual([]);
+  });
+
+  it("a shell where the agent was: nothing is typed into it, and the message is not said to have arrived", async () => {
+    const product = await fresh();
+    const session = await product.call("create_session", { root_path: product.root, trust: true, terminal: "tmux" });
+    const start = () => product.call("create_agent", { session_id: session.session_id, wait_s: 60 });
+    const [agent, other] = [await start(), await start()];
+    expect(agent).toMatchObject({ state: "ready", terminal: { backend: "tmux" } });
+    const socket = /-S '?([^' ]+)/.exec(agent.terminal.attach)?.[1] ?? "";
+    const tmux = (...words: string[]) => execFileSync("tmux", ["-S", socket, ...words], { encoding: "utf8" });
+    const pane = tmux("list-panes", "-t", `=signalbox:=${agent.terminal.ref}`, "-F", "#{pane_id}").trim();
+    tmux("respawn-pane", "-k", "-t", pane, "env PS1='shell> ' sh");
+    await expect.poll(() => tmux("capture-pane", "-p", "-t", pane), { timeout: 10_000 }).toContain("shell>");
+    const canary = join(product.root, "canary");
+    const { message_id } = await product.send(agent.agent_id, `touch ${canary}`);
+    // By the time that two others have arrived next door, this one has had its chance.
+    for (const body of ["one", "two"]) {
+      const next = await product.send(other.agent_id, body);
+      expect(await product.end(next.message_id)).toMatchObject({ state: "processed", failure: null });
+    }
+    expect(existsSync(canary)).toBe(false);
+    expect(tmux("capture-pane", "-p", "-t", pane)).not.toContain("signalbox");
+    expect(await product.call("get_message", { message_id })).toMatchObject({ state: "queued", delivered_at: null });
+  });
+});
