@@ -5,11 +5,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { isAlive } from "../support/process-table.ts";
 import { CLAUDE_VERSION, DUMMY_API_KEY, OLDEST_CLAUDE_VERSION, skipsRealClaude } from "../support/real-claude.ts";
 import {
   type Answer,
   CallFailed,
-  isAlive,
   type RealProduct,
   type Sdk,
   startRealProduct,

@@ -12,6 +12,7 @@ import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport as OldStdio } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import { onTestFinished } from "vitest";
+import { killIfAlive, type TableRow, withoutForks } from "./process-table.ts";
 import { tempDir } from "./temp-dir.ts";
 
 export const SIGNALBOX = resolve(import.meta.dirname, "../../bin/signalbox");
@@ -120,7 +121,7 @@ export function installProduct(options: { script?: Structured; path?: string; ho
     timesHeard: (words) => oracle().filter(({ event, text }) => event === "prompt" && text.includes(words)).length,
     processes: (kind) =>
       commandLinesNaming(dir)
-        .filter(({ command }) => command.includes(kind === "daemon" ? " daemon --state-dir" : "pty-host"))
+        .filter(({ commandLine }) => commandLine.includes(kind === "daemon" ? " daemon --state-dir" : "pty-host"))
         .map(({ pid }) => pid),
   };
 }
@@ -224,24 +225,19 @@ export function walk(dir: string): { path: string; mode: number; isFile: boolean
 async function endEverything(pids: () => number[]): Promise<void> {
   await until("everything has ended", () => {
     const found = pids();
-    for (const pid of found) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch {
-        // It has ended by itself.
-      }
-    }
+    for (const pid of found) killIfAlive(pid);
     return found.length === 0;
   });
 }
 
-function commandLinesNaming(dir: string): { pid: number; command: string }[] {
-  return ps("-axww", "-o", "pid=,stat=,command=")
+function commandLinesNaming(dir: string): TableRow[] {
+  const rows = ps("-axww", "-o", "pid=,ppid=,stat=,command=")
     .split("\n")
-    .map((line) => /^\s*(\d+)\s+(\S+)\s+(.*)$/.exec(line))
+    .map((line) => /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line))
     .filter((found) => found !== null)
-    .map(([, pid, state, command]) => ({ pid: Number(pid), state, command: command ?? "" }))
-    .filter(({ command, state }) => command.includes(dir) && !state?.startsWith("Z"));
+    .filter(([, , , state]) => !state?.startsWith("Z"))
+    .map(([, pid, parent, , commandLine = ""]) => ({ pid: Number(pid), parent: Number(parent), commandLine }));
+  return withoutForks(rows).filter(({ commandLine }) => commandLine.includes(dir));
 }
 
 function ps(...words: string[]): string {

@@ -1,9 +1,9 @@
 // The whole product with the real agent program in it: the built signalbox, an official client in front, the real Claude Code
-// CLI inside and the scripted model behind it. No test framework is imported, because the soak runs on it too. The process
-// table is read from /proc, so all of this is for Linux.
+// CLI inside and the scripted model behind it. No test framework is imported, because the soak runs on it too. For Linux,
+// as its process table is.
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,6 +13,7 @@ import { StdioClientTransport as ModernStdio } from "@modelcontextprotocol/clien
 import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport as OldStdio } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js";
+import { isAlive, killIfAlive, processTable } from "./process-table.ts";
 import { CLAUDE_VERSION, ensureRealClaude, freshClaudeHome } from "./real-claude.ts";
 import { type ModelRequest, type ScriptedModel, startScriptedModel } from "./scripted-model/index.ts";
 
@@ -140,11 +141,11 @@ export async function startRealProduct(
   const processes: RealProduct["processes"] = (what) =>
     processTable()
       .filter((one) => one.places.includes(dir) || one.places.includes(home))
-      .map(({ pid, argv }) => ({ pid, what: roleOf(argv, claude), commandLine: argv.join(" ") }))
+      .map(({ pid, argv, commandLine }) => ({ pid, what: roleOf(argv, claude), commandLine }))
       .filter((one) => what === undefined || one.what === what);
 
   const kill: RealProduct["kill"] = async (pid) => {
-    process.kill(pid, "SIGKILL");
+    killIfAlive(pid);
     await until(`process ${pid} is gone`, () => !isAlive(pid));
   };
 
@@ -202,8 +203,12 @@ export async function startRealProduct(
     async stop() {
       for (const client of clients) await client.close().catch(() => undefined);
       for (const pty of persons) pty.kill("SIGKILL");
-      for (const { pid } of processes()) if (isAlive(pid)) process.kill(pid, "SIGKILL");
-      await until("everything is gone", () => processes().length === 0);
+      // Again and again: what is being killed may just have started something.
+      await until("everything is gone", () => {
+        const living = processes();
+        for (const { pid } of living) killIfAlive(pid);
+        return living.length === 0;
+      });
       if (options.model === undefined) await model.stop();
       await claudeHome.remove();
       rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
@@ -250,33 +255,6 @@ export function turnsOf(requests: readonly ModelRequest[], messageId: string): n
 /** The ids of the letters in a text, in order. A backslash before the bracket marks a quoted header. */
 function lettersIn(text: string): string[] {
   return [...text.matchAll(/(?<!\\)\[signalbox (msg_[0-9a-z]+) from /g)].map(([, id]) => id ?? "");
-}
-
-/** A process that has ended but whose parent has not collected it is not alive. */
-export function isAlive(pid: number): boolean {
-  const stat = readProc(pid, "stat");
-  return stat !== null && !/^\d+ \(.*\) [ZX]/s.test(stat);
-}
-
-function processTable(): { pid: number; argv: string[]; places: string }[] {
-  if (!existsSync("/proc/self/cmdline")) throw new Error("the tests with the real program need /proc (Linux)");
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => pid !== process.pid && isAlive(pid))
-    .map((pid) => {
-      const commandLine = readProc(pid, "cmdline") ?? "";
-      const places = `${commandLine}\0${readProc(pid, "environ") ?? ""}`;
-      return { pid, argv: commandLine.split("\0").filter((word) => word !== ""), places };
-    });
-}
-
-function readProc(pid: number, file: string): string | null {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, "latin1");
-  } catch {
-    return null;
-  }
 }
 
 function roleOf(argv: readonly string[], claude: string): Process["what"] {
