@@ -52,8 +52,8 @@ const SETTINGS = [
 ];
 
 const LIST =
-  'list-panes -s -F "#{pane_id} #{pane_pid} #{pane_dead} [#{pane_dead_status}] [#{pane_dead_signal}] [#{@paste}] #{window_name}"';
-const ROW = /^(%\d+) (\d+) ([01]) \[(\d*)\] \[(\d*)\] \[(\d*)\] (.*)$/;
+  'list-panes -s -F "#{pane_id} #{pane_pid} #{pane_dead} [#{pane_dead_status}] [#{pane_dead_signal}] [#{@paste}] [#{@pid}] #{window_name}"';
+const ROW = /^(%\d+) (\d+) ([01]) \[(\d*)\] \[(\d*)\] \[(\d*)\] \[(\d*)\] (.*)$/;
 
 /** tmux 3.3a misses the end of about one program in eight until another one ends (measured; the zombie waits in its process
  *  table). So once a second, while there are programs, their pids are looked at; a signal to the server does the rest. */
@@ -139,8 +139,10 @@ export function createTmuxServer(needs: TmuxServerNeeds): TmuxServer {
       const row: PaneRow = { id: id as PaneId, pid: Number(pid), ref: spec.ref, exit: null, bracketedPaste: false };
       const terminal = know(row);
       for (const bytes of early.get(row.id) ?? []) terminal.heardOutput(bytes);
-      // From here on the window keeps its size, whoever attaches; and its title is the program's, not this machine's name.
-      await control.run(`resize-window -t ${row.id} -x ${cols} -y ${rows} ; select-pane -t ${row.id} -T ""`, 2);
+      // From here on the window keeps its size, whoever attaches; its title is the program's, not this machine's name; and
+      // what a person puts in the program's place (respawn-pane) is not taken for it.
+      const noted = `select-pane -t ${row.id} -T "" ; set-option -p -t ${row.id} @pid ${row.pid}`;
+      await control.run(`resize-window -t ${row.id} -x ${cols} -y ${rows} ; ${noted}`, 3);
       await sweep(); // it may have ended before it was known
       return terminal;
     } catch (cause) {
@@ -203,7 +205,12 @@ export function createTmuxServer(needs: TmuxServerNeeds): TmuxServer {
     await control.run(`set-hook -g pane-died[${pid}] "${bell}"`, 1);
   }
 
+  /** The panes that still hold the program they were opened for. */
   async function list(control: Control): Promise<PaneRow[]> {
+    return (await listAll(control)).filter(({ isReplaced }) => !isReplaced);
+  }
+
+  async function listAll(control: Control): Promise<(PaneRow & { isReplaced: boolean })[]> {
     const [lines = []] = await control.run(LIST, 1);
     return lines.map(rowOf).filter((row) => row !== null);
   }
@@ -260,7 +267,7 @@ export function createTmuxServer(needs: TmuxServerNeeds): TmuxServer {
       terminals.delete(id);
       looksWithoutStatus.delete(id);
       removeLaunchScript(runDir, terminal.ref);
-      terminal.heardExit(row?.exit ?? { exitCode: null, signal: null }); // no row: a person has closed the window
+      terminal.heardExit(row?.exit ?? { exitCode: null, signal: null }); // no row: a person has closed or reused it
     }
     const remains = [...rows.values()].filter(({ exit }) => exit !== null);
     for (const { id } of remains.slice(0, Math.max(0, remains.length - REMAINS_MAX))) {
@@ -295,7 +302,7 @@ export function createTmuxServer(needs: TmuxServerNeeds): TmuxServer {
   }
 
   async function endPrograms(control: Control): Promise<void> {
-    const rows = (await list(control)).filter(({ exit, ref }) => exit === null && ref !== KEEPER);
+    const rows = (await listAll(control)).filter(({ exit, ref }) => exit === null && ref !== KEEPER);
     const marks = rows.map(({ pid }) => ({ pid, birth: processBirth(pid) }));
     const deadline = clock.monotonicMs() + CLOSE_GRACE_MS;
     const left = () => marks.filter(isStillRunning);
@@ -307,14 +314,15 @@ export function createTmuxServer(needs: TmuxServerNeeds): TmuxServer {
   }
 }
 
-function rowOf(line: string): PaneRow | null {
-  const [, id, pid, isDead, status = "", signal = "", paste, ref = ""] = ROW.exec(line) ?? [];
+function rowOf(line: string): (PaneRow & { isReplaced: boolean }) | null {
+  const [, id, pid, isDead, status = "", signal = "", paste, opened, ref = ""] = ROW.exec(line) ?? [];
   if (!id) return null;
   const exit: ExitStatus | null =
     isDead === "0"
       ? null
       : { exitCode: status === "" ? null : Number(status), signal: signal === "" ? null : signalName(Number(signal)) };
-  return { id: id as PaneId, pid: Number(pid), ref, exit, bracketedPaste: paste === "1" };
+  const isReplaced = opened !== "" && opened !== pid;
+  return { id: id as PaneId, pid: Number(pid), ref, exit, bracketedPaste: paste === "1", isReplaced };
 }
 
 function isUntold({ exitCode, signal }: ExitStatus): boolean {

@@ -193,7 +193,8 @@ export function createTmuxTerminal(needs: TmuxTerminalNeeds): TmuxTerminal {
     return picture;
   }
 
-  /** Through a private file and a buffer, because bytes in a command could be read as a command. */
+  /** Through a private file and a buffer, because bytes in a command could be read as a command. tmux itself looks whether the
+   *  pane still holds our program: a person may have put another one there this moment. */
   function type(bytes: Buffer): Promise<void> {
     if (bytes.length === 0) return typing;
     const mine = typing.then(async () => {
@@ -203,10 +204,11 @@ export function createTmuxTerminal(needs: TmuxTerminalNeeds): TmuxTerminal {
       writeFileSync(file, bytes, { mode: 0o600, flag: "wx" });
       try {
         const connection = await control();
-        await connection.run(
-          `load-buffer -b ${name} ./${name} ; paste-buffer -d -r ${pasteFlags} -b ${name} -t ${row.id}`,
-          2,
-        );
+        const paste = `paste-buffer -d -r ${pasteFlags} -b ${name} -t ${row.id} ; display-message -p typed`;
+        const leave = `delete-buffer -b ${name} ; display-message -p replaced`;
+        const typed = `if-shell -F -t ${row.id} "#{==:#{pane_pid},${row.pid}}" "${paste}" "${leave}"`;
+        const answers = await connection.run(`load-buffer -b ${name} ./${name} ; ${typed}`, 4);
+        if (answers.at(-1)?.[0] !== "typed") throw processGone();
       } finally {
         rmSync(file, { force: true });
       }

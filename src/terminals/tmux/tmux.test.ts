@@ -122,6 +122,40 @@ test("a window that a person closed is told as an end without a status", LONG, a
   expect(await exit).toEqual({ exitCode: null, signal: null });
 });
 
+test(
+  "a program that a person puts in the place of ours is the end of ours, and nothing is typed into it",
+  LONG,
+  async () => {
+    const stage = newStage();
+    const terminal = await startProgram(stage);
+    const exit = exitOf(terminal);
+    const canary = join(stage.cwd, "canary");
+    stage.tmux("h", "respawn-pane", "-k", "-t", terminal.ref, "env PS1='a shell> ' sh");
+    // Whether its end has been noticed already or not: tmux itself refuses.
+    const typed = terminal.write(`touch ${canary}\r`);
+    await expect(typed).rejects.toMatchObject({ code: "terminal_unavailable" });
+    expect(await exit).toEqual({ exitCode: null, signal: null });
+    expect(await terminal.liveness()).toMatchObject({ is: "gone" });
+    expect(await stage.anotherDaemon().adopt(terminal.host, terminal.ref)).toEqual({ is: "gone", exit: null });
+    const shown = () => stage.tmux("h", "capture-pane", "-p", "-t", terminal.ref);
+    await expect.poll(shown).toContain("a shell>");
+    expect(shown()).not.toContain("canary");
+    expect(existsSync(canary)).toBe(false);
+    expect(stage.tmux("h", "list-buffers")).toBe("");
+  },
+);
+
+test("a daemon that comes after a program was replaced takes the other one for nobody's", LONG, async () => {
+  const stage = newStage();
+  const terminal = await startProgram(stage);
+  stage.backend.disconnect();
+  stage.tmux("h", "respawn-pane", "-k", "-t", terminal.ref, "cat");
+  const next = stage.anotherDaemon();
+  expect(await next.adopt(terminal.host, terminal.ref)).toEqual({ is: "gone", exit: null });
+  await next.closeHost(terminal.host);
+  expect(existsSync(socketPath(stage.runDir, "h", "tmux"))).toBe(false);
+});
+
 test("the command for a person attaches to this window", LONG, async () => {
   const stage = newStage();
   const terminal = await startProgram(stage);
