@@ -60,7 +60,7 @@ export function endAgents(call: Call, agents: readonly AgentRow[]): () => Promis
 
 async function endOne(house: House, row: AgentRow): Promise<string | null> {
   await house.supervisor.stop(row.agent_id);
-  house.courier.agentDeleted(row.agent_id);
+  house.courier.ring(row.agent_id);
   house.courier.conversationEnded(row.agent_id);
   return await house.workplaces.retire(row);
 }

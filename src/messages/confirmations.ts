@@ -143,7 +143,9 @@ export function createConfirmations(deps: {
         : null,
     });
     const areKeysHeld = isSameProcess && (wait?.keysHeldUntilMs ?? 0) > clock.monotonicMs();
-    const next: Step = areKeysHeld && step.do !== "confirm" ? { do: "wait" } : step;
+    // One that is to end may take it until it has ended.
+    const isUndecided = areKeysHeld || lines.isLeftBehind(agentId);
+    const next: Step = isUndecided && step.do !== "confirm" ? { do: "wait" } : step;
     log[next.do === "wait" ? "debug" : "info"]("message.late", { message: id, step: next.do });
     await carryOut(row, next, { line, traces });
   };

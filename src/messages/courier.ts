@@ -1,10 +1,11 @@
 // The loop that brings messages to agents. It types only when the line is clear (an idle, settled prompt with an empty box and
 // no dialog), commits its intent before the keys and believes only the agent's own word that a message arrived. What becomes of a
-// message whose confirmation is late is confirmations.ts's; what is in the way in the box, prompt-box.ts's; when a turn is over, turns.ts's.
+// message whose confirmation is late is confirmations.ts's; what is in the way in the box, prompt-box.ts's; when a turn is
+// over, turns.ts's; when a message's time runs out, expiry.ts's.
 
 import type { Sighting } from "../agents/run.ts";
 import type { Line } from "../agents/supervisor.ts";
-import type { Clock, Timer } from "../kernel/clock.ts";
+import type { Clock } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import type { Events } from "../kernel/events.ts";
 import type { AgentId } from "../kernel/ids.ts";
@@ -14,6 +15,7 @@ import type { Database } from "../storage/database.ts";
 import { createConfirmations } from "./confirmations.ts";
 import { type HookChannel, isHookChannel, REFUSALS_MAX } from "./delivery.ts";
 import { letterOf, markerOf } from "./envelope.ts";
+import { createExpiry } from "./expiry.ts";
 import { createGate, type GateAnswer, type Prompt } from "./gate.ts";
 import { createLedger, verdict } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
@@ -30,15 +32,15 @@ const LOOK_HOLDS_MS = 50;
 /** The transcript tells of a prompt within 120 ms (measured). */
 const TRANSCRIPT_BEHIND_MS = 150;
 const AGENT_DELETED = "the agent was deleted before the message was sent";
-/** Expiry is in wall time, so look again within the hour even when the clock was set back. */
-const EXPIRY_LOOK_MAX_MS = 3_600_000;
 
 export interface Courier {
-  /** Looks at the agent's queue; cheap when there is nothing to do. */
+  /** Looks at the agent's queue; cheap when there is nothing to do. Of an agent that is deleted and its process gone, what is queued
+   *  has failed, or had arrived all the same. */
   ring(agentId: AgentId): void;
   /** The prompt an agent is about to take. Moves the message it carries to `delivered`, once; says whether it may pass. `isHeard`:
-   *  the program still waits for that; where it has gone on, with the prompt or without, its transcript will tell. */
-  gate(agentId: AgentId, prompt: Prompt, isHeard: boolean): GateAnswer;
+   *  the program still waits for that; where it has gone on, with the prompt or without, its transcript will tell. `isAmidTurn`: a turn
+   *  ran already when it came, so that it may be kept for the next. */
+  gate(agentId: AgentId, prompt: Prompt, how: { isHeard: boolean; isAmidTurn: boolean }): GateAnswer;
   /** A letter for a turn that has just ended or for one that runs (urgent ones only), leased to that channel; null when there
    *  is none for it. The caller puts it into the hook's answer at once. */
   offer(agentId: AgentId, channel: HookChannel): string | null;
@@ -52,8 +54,6 @@ export interface Courier {
   turnFailed(agentId: AgentId, error: string): void;
   /** The agent's conversation was ended on request. */
   conversationEnded(agentId: AgentId): void;
-  /** The agent is deleted and its process gone: what is queued for it has failed, or had arrived all the same. */
-  agentDeleted(agentId: AgentId): void;
   /** Whether a queued message may be said not to have arrived; false while that cannot be told, or when it has. */
   isAway(message: MessageRow): boolean;
   /** After the daemon was away: judges what was in flight. Call when the supervisor has recovered. */
@@ -84,12 +84,18 @@ export function createCourier(deps: {
     arrived: (agentId) => turns.watch(agentId),
     returned: (agentId) => ring(agentId),
   });
+  /** Where a queued message is; one that has arrived is `delivered` from now on. */
+  const locate = (message: MessageRow): Whereabouts["is"] => {
+    const found = whereIs(lines, message);
+    if (found.is === "arrived") ledger.move(message, "delivered", arrivalIn(found.traces, clock.now()));
+    return found.is;
+  };
+
+  const expiry = createExpiry({ mailbox, ledger, clock, locate });
   const pumping = new Set<AgentId>();
   const rungMeanwhile = new Set<AgentId>();
   const rungNow = new Set<AgentId>();
-  let expiryTimer: Timer | null = null;
-  /** No queued message expires before this wall time. */
-  let expiresAt = 0;
+  const rungLater = new Set<AgentId>();
   let isDetached = false;
 
   const ring = (agentId: AgentId) => {
@@ -112,10 +118,21 @@ export function createCourier(deps: {
 
   const tryAgain = (agentId: AgentId, error: unknown) => {
     log.warn("courier.failed", { agent: agentId, message: String(error) });
-    clock.after(TRY_AGAIN_MS, () => ring(agentId));
+    ringLater(agentId);
+  };
+
+  /** However often it is asked for meanwhile, it comes once. */
+  const ringLater = (agentId: AgentId) => {
+    if (rungLater.has(agentId)) return;
+    rungLater.add(agentId);
+    clock.after(TRY_AGAIN_MS, () => {
+      rungLater.delete(agentId);
+      ring(agentId);
+    });
   };
 
   const serve = (agentId: AgentId) => {
+    if (lines.stateOf(agentId) === null && !lines.isLeftBehind(agentId)) failQueued(agentId);
     turns.watch(agentId);
     const line = lines.line(agentId);
     const sending = mailbox.inState(agentId, "sending")[0];
@@ -146,7 +163,7 @@ export function createCourier(deps: {
     const { reading, viewerInputs } = seen;
     // From here to the lease nothing awaits: the line that was looked at is the line that is used.
     const line = lines.line(agentId);
-    expireDue();
+    expiry.endDue();
     const message = mailbox.next(agentId);
     if (isDetached || line === null || message === undefined || mailbox.inState(agentId, "sending").length > 0) return;
     // The turn before has not been judged yet; its grace rings again.
@@ -160,30 +177,18 @@ export function createCourier(deps: {
     // It may have come back from an attempt and gone in all the same: an agent that does not hear the gate's refusal goes on with
     // the prompt.
     const where = locate(message);
-    if (where === "open") return void clock.after(TRY_AGAIN_MS, () => ring(agentId));
+    if (where === "open") return ringLater(agentId);
     if (where === "arrived") return;
     if (refusalsOf(message) >= REFUSALS_MAX) {
       const why = `the gate kept its prompt from the model ${REFUSALS_MAX} times, because it was not the message alone`;
       return void ledger.move(message, "failed", verdict(clock.now(), "not_submitted", why));
     }
-    if (message.expires_at !== null && message.expires_at <= clock.now()) return void expire(message);
-    await type(line, message, seen);
-  };
-
-  /** Where a queued message is; one that has arrived is `delivered` from now on. */
-  const locate = (message: MessageRow): Whereabouts["is"] => {
-    const found = whereIs(lines, message);
-    if (found.is === "arrived") ledger.move(message, "delivered", arrivalIn(found.traces, clock.now()));
-    return found.is;
-  };
-
-  const expire = (message: MessageRow) => {
-    ledger.move(message, "expired", verdict(clock.now(), "expired", "its time ran out"));
+    if (!expiry.endIfDue(message)) await type(line, message, seen);
   };
 
   /** A peer's message needs no clear prompt: the program itself takes it between two model calls. */
   const handOver = async (agentId: AgentId): Promise<void> => {
-    expireDue();
+    expiry.endDue();
     const line = lines.line(agentId);
     const message = mailbox.next(agentId);
     if (isDetached || line === null || message === undefined || mailbox.inState(agentId, "sending").length > 0) return;
@@ -268,38 +273,12 @@ export function createCourier(deps: {
     return false;
   };
 
-  const expireDue = () => {
-    const now = clock.now();
-    if (now < expiresAt) return;
-    let isAnyOpen = false;
-    for (const row of mailbox.expired(now)) {
-      const where = locate(row);
-      if (where === "away") expire(row);
-      if (where === "open") isAnyOpen = true;
-    }
-    armExpiry(isAnyOpen ? now + TRY_AGAIN_MS : 0);
-  };
-
   const failQueued = (agentId: AgentId) => {
     for (const row of mailbox.inState(agentId, "queued")) {
       const where = locate(row);
-      if (where === "open") clock.after(TRY_AGAIN_MS, () => isDetached || failQueued(agentId));
+      if (where === "open") ringLater(agentId);
       else if (where === "away") ledger.move(row, "failed", verdict(clock.now(), "agent_deleted", AGENT_DELETED));
     }
-    turns.watch(agentId);
-  };
-
-  const lookForExpired = () => {
-    if (clock.now() < expiresAt)
-      armExpiry(); // The clock was set back, or it was only time to look.
-    else expireDue();
-  };
-
-  const armExpiry = (notBefore = 0) => {
-    expiryTimer?.cancel();
-    expiresAt = Math.max(mailbox.nextExpiry() ?? Number.POSITIVE_INFINITY, notBefore);
-    const waitMs = Math.min(Math.max(0, expiresAt - clock.now()), EXPIRY_LOOK_MAX_MS);
-    expiryTimer = expiresAt === Number.POSITIVE_INFINITY || isDetached ? null : clock.after(waitMs, lookForExpired);
   };
 
   const stopListening = [
@@ -307,21 +286,21 @@ export function createCourier(deps: {
     events.on("message", (id) => {
       const row = mailbox.get(id);
       if (row === undefined || isDetached) return;
-      if (row.expires_at !== null && row.state === "queued") armExpiry();
+      expiry.expect(row);
       ringOnce(row.agent_id);
     }),
   ];
 
   return {
     ring,
-    gate(agentId, prompt, isHeard) {
-      turns.prompted(agentId);
+    gate(agentId, prompt, { isHeard, isAmidTurn }) {
+      turns.prompted(agentId, isAmidTurn);
       if (!isHeard) return { is: "pass" };
       turns.endGrace(agentId);
       return gate(agentId, prompt);
     },
     offer(agentId, channel) {
-      expireDue();
+      expiry.endDue();
       const line = lines.line(agentId);
       const message = mailbox.next(agentId);
       if (line === null || message === undefined || mailbox.inState(agentId, "sending").length > 0) return null;
@@ -352,12 +331,10 @@ export function createCourier(deps: {
     turnFailed: (agentId, message) => turns.finish(agentId, { reply: null, failure: { code: "api_error", message } }),
     conversationEnded: (agentId) =>
       turns.finish(agentId, { reply: null, failure: { code: "interrupted", message: "the conversation was ended" } }),
-    agentDeleted: failQueued,
     isAway: (message) => whereIs(lines, message).is === "away",
     recover() {
-      expireDue();
+      expiry.endDue();
       for (const agentId of mailbox.agentsWithOpenMessages()) {
-        if (lines.stateOf(agentId) === null && !lines.isLeftBehind(agentId)) failQueued(agentId);
         for (const row of mailbox.inState(agentId, "sending")) confirmations.expect(row);
         ring(agentId);
       }
@@ -367,7 +344,7 @@ export function createCourier(deps: {
       for (const stop of stopListening) stop();
       confirmations.detach();
       turns.detach();
-      expiryTimer?.cancel();
+      expiry.detach();
     },
   };
 }

@@ -73,6 +73,9 @@ const FOUND: readonly [seed: number, what: string][] = [
   [207615, "a daemon that had stood still itself took its own silence for the agent's, and sent a message twice"],
   [203775, "a letter behind the last sign of a paste's bracket stood in the box for ever"],
   [305, "a prompt box that was half drawn when it was looked at held the queue for ever"],
+  [326918, "a deleted agent's messages stayed queued when its terminal could not be asked at once"],
+  [334311, "an agent that was being deleted took a message that had been said to have failed"],
+  [331944, "a message kept behind a turn whose beginning was not told got that turn's end"],
   [38043, "a start that a full disk refused left an agent `starting` for ever"],
 ];
 
