@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SignalboxError } from "../../src/kernel/errors.ts";
 import type { Viewer, ViewerSink } from "../../src/local/attach-frames.ts";
 import { type FakeDaemon, startFakeDaemon } from "../support/cli-daemon.ts";
+import { tempDir } from "../support/temp-dir.ts";
 
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
 /** Bounds a wait for an event that never comes; on a busy machine node alone takes seconds to start. */
@@ -15,26 +16,32 @@ const AGENT = { agent_id: "agt_1", name: "Agent_1" };
 const STATUS = { sessions: [{ session_id: "ses_1", name: "s", root_path: "/", agents: [AGENT] }], daemon: {} };
 
 let daemon: FakeDaemon;
-let killChild: () => void;
+let endChild: () => Promise<void>;
 beforeEach(async () => {
+  endChild = async () => {};
   daemon = await startFakeDaemon({ get_session_status: () => STATUS });
 });
 afterEach(async () => {
-  killChild?.();
+  await endChild();
   await daemon.close();
 });
 
 /** A shell in a PTY that runs attach and then says what the terminal's settings are. */
 function openTerminal() {
   const command = `stty -g > before; ${process.execPath} ${MAIN} attach Agent_1; echo "code=$?"; stty -g > after; cmp before after && echo SAME`;
+  const home = tempDir(); // A home of its own: the daemon's directory goes while attach still runs.
   const env = {
     PATH: process.env.PATH ?? "",
-    HOME: daemon.stateDir,
+    HOME: home,
     SIGNALBOX_HOME: daemon.stateDir,
     TERM: "xterm-256color",
   };
-  const pty = spawn("/bin/sh", ["-c", command], { cols: 90, rows: 30, cwd: daemon.stateDir, env });
-  killChild = () => pty.kill("SIGKILL");
+  const pty = spawn("/bin/sh", ["-c", command], { cols: 90, rows: 30, cwd: home, env });
+  const ended = new Promise<void>((resolve) => pty.onExit(() => resolve()));
+  endChild = () => {
+    pty.kill("SIGKILL");
+    return ended;
+  };
   let shown = "";
   const hearers = new Set<() => void>();
   pty.onData((data) => {
@@ -129,6 +136,7 @@ describe("attach", { timeout: 3 * WITHIN_MS }, () => {
     await agent.joined;
     await daemon.close();
     await terminal.shows("code=1");
+    await terminal.shows("SAME");
     expect(terminal.shown()).toContain("The daemon went away.");
   });
 
