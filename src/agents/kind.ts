@@ -103,6 +103,8 @@ export interface ScreenReading {
   promptBox: "empty" | "draft" | "absent";
   /** The typed text as far as it can be seen; "" unless draft. */
   draft: string;
+  /** One has been put aside and comes back after the next submit: nothing else may be put there. */
+  isStashed: boolean;
   dialog: (DialogSeen & { selected: number }) | null;
 }
 

@@ -96,7 +96,12 @@ export function deriveState(row: Pick<AgentRow, "desired" | "rest" | "rest_reaso
     const until = new Date(run.limitedUntilMs).toISOString();
     return plain("ready", `usage limit (${run.apiTrouble}); the queue waits until ${until}`, "hook");
   }
-  return plain("ready", run.screen?.promptBox === "draft" ? "a draft stands in the prompt" : null, "session file");
+  return plain("ready", inTheWay(run.screen), "session file");
+}
+
+function inTheWay(screen: ScreenReading | null): string | null {
+  if (screen?.promptBox !== "draft") return null;
+  return `a draft stands in the prompt${screen.isStashed ? ", and another is put aside already" : ""}`;
 }
 
 function atRest(row: Pick<AgentRow, "desired" | "rest" | "rest_reason">): Derived {

@@ -172,7 +172,7 @@ export function createCourier(deps: {
     // A dialog, or no box at all: the run keeps watching the screen and rings when that has changed.
     if (reading.promptBox === "absent" || reading.dialog !== null) return;
     if (box.wasJustTouched(agentId, line.terminal, viewerInputs)) return;
-    if (reading.promptBox === "draft") return await box.clear(agentId, line, { draft: reading.draft, viewerInputs });
+    if (reading.promptBox === "draft") return await box.clear(agentId, line, { ...reading, viewerInputs });
     if (await box.restore(agentId, line, viewerInputs)) return;
     // It may have come back from an attempt and gone in all the same: an agent that does not hear the gate's refusal goes on with
     // the prompt.

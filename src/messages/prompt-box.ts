@@ -26,6 +26,8 @@ const LETTER_IN_BOX = /\[signalboxmsg_|\[pastedtext#/iu;
 
 interface Seen {
   draft: string;
+  /** There is room for one. */
+  isStashed: boolean;
   viewerInputs: number;
 }
 
@@ -118,7 +120,7 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
       const isSame = before?.draft === seen.draft && before.viewerInputs === seen.viewerInputs;
       if (!isSame) drafts.set(agentId, { ...seen, sinceMs: clock.monotonicMs() });
       const { stash } = line.kind.keys;
-      if (stash === null) return;
+      if (stash === null || seen.isStashed) return; // A later look sees the person empty the box.
       const quietMs = isSame ? clock.monotonicMs() - before.sinceMs : 0;
       if (quietMs < DRAFT_QUIET_MS) return ringAfter(agentId, DRAFT_QUIET_MS - quietMs + 1);
       await line.terminal.write(stash, { ifViewerInputs: seen.viewerInputs });

@@ -271,6 +271,34 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     await person.leave();
   });
 
+  it("a person's draft beside one that they have put aside themselves is left alone, and neither is lost", async () => {
+    const agent = await oneAgent();
+    const person = await product.attach(agent.agent_id, agent.name);
+    const shows = (what: string) => until(`${what} is seen`, async () => (await screenOf(agent)).includes(what));
+    person.type("an earlier thought");
+    await shows("an earlier thought");
+    person.type("\x13");
+    await shows("stashed");
+    person.type("a later one");
+    await shows("a later one");
+    const message = await send(agent, "from outside");
+    const state = () =>
+      product.agent(agent.agent_id).then((now) => `${now.state_reason}; ${now.queued_messages} message queued`);
+    await until("why it waits is told", async () =>
+      (await state()).startsWith("a draft stands in the prompt, and another"),
+    );
+    expect(product.turns(message.message_id)).toBe(0);
+    person.type("\r");
+    expect(await end(message)).toMatchObject({ state: "processed", failure: null });
+    const own = await product.model.waitForRequest(({ newUserText }) => newUserText.includes("a later one"));
+    expect(own.newUserText).not.toContain("from outside");
+    await shows("an earlier thought");
+    person.type(" and its end\r");
+    await product.model.waitForRequest(({ newUserText }) => newUserText.includes("an earlier thought and its end"));
+    expect(product.turns(message.message_id)).toBe(1);
+    await person.leave();
+  });
+
   it("an agent killed in its turn is noticed within 5 s and resumed; the turn's message says so and the queued ones arrive", async () => {
     const agent = await oneAgent();
     const never = gate();

@@ -13,7 +13,7 @@ import {
 import { layOut } from "../../src/agents/kinds/scripted/frame.ts";
 import { transcriptFileIn } from "../../src/agents/kinds/scripted/home.ts";
 import { createKeyDecoder, type Key } from "../../src/agents/kinds/scripted/keys.ts";
-import { INTERRUPT_LINE, STOP_HOOK_PREFIX } from "../../src/agents/kinds/scripted/words.ts";
+import { INTERRUPT_LINE, STASHED_SIGN, STOP_HOOK_PREFIX } from "../../src/agents/kinds/scripted/words.ts";
 import { createAgentFiles } from "./agent-files.ts";
 import {
   type AgentProgram,
@@ -502,7 +502,10 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     if (key.name === "newline") box.newline();
     if (key.name === "backspace") box.backspace();
     if (key.name === "ctrl-u") box.clearLine();
-    if (key.name === "ctrl-s") box.stash();
+    if (key.name === "ctrl-s") {
+      if (box.isStashed() && box.draft() !== "") sim.violate("nobody overwrites a draft that is put aside", me);
+      box.stash();
+    }
     if (key.name === "escape") pressEscape();
   };
 
@@ -655,7 +658,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
         queued: queue.map((one) => one.prompt),
         dialog: dialog?.shown ?? null,
         box: isBoxShown ? { draft: box.draft(), placeholder: 'Try "hello"' } : null,
-        footer: box.notice() ?? "manual mode",
+        footer: (box.notice() ?? "manual mode") + (box.isStashed() ? STASHED_SIGN : ""),
       });
       const trimmed = frame.rows.map(({ text }) => text.trimEnd());
       const bright = frame.rows.map(({ text, dimFrom }) =>

@@ -121,8 +121,12 @@ describe.each(VERSIONS)("the screen of Claude Code %s", (version) => {
   it.each(Object.entries(MEANINGS))("%s", (name, meanings) => {
     const meaning: Meaning = Array.isArray(meanings) ? meanings[VERSIONS.indexOf(version)] : meanings;
     const reading = readScreen(screenOf(name));
-    if (meaning === "empty") return expect(reading).toEqual({ promptBox: "empty", draft: "", dialog: null });
-    if (meaning === "nothing") return expect(reading).toEqual({ promptBox: "absent", draft: "", dialog: null });
+    if (meaning === "empty") {
+      const isStashed = name === "stashed-draft";
+      return expect(reading).toEqual({ promptBox: "empty", draft: "", isStashed, dialog: null });
+    }
+    if (meaning === "nothing")
+      return expect(reading).toEqual({ promptBox: "absent", draft: "", isStashed: false, dialog: null });
     if ("draft" in meaning) {
       expect(reading).toMatchObject({ promptBox: "draft", dialog: null });
       return expect(reading.draft).toEqual(
@@ -146,7 +150,12 @@ describe("a screen nobody recorded", () => {
     ["a prompt box without the focus", { cursor: { row: 3, col: 0, visible: true } }],
     ["a prompt sign without rules", { lines: idle.lines.map((line) => (line.startsWith("─") ? "" : line)) }],
   ])("is no prompt box and no dialog: %s", (_what, change) => {
-    expect(readScreen({ ...idle, ...change })).toEqual({ promptBox: "absent", draft: "", dialog: null });
+    expect(readScreen({ ...idle, ...change })).toEqual({
+      promptBox: "absent",
+      draft: "",
+      isStashed: false,
+      dialog: null,
+    });
   });
 
   it("holds a ghost suggestion: the box is empty until something bright stands in it", () => {

@@ -6,10 +6,12 @@
 import type { Screen } from "../../../terminals/terminal.ts";
 import type { DialogSeen, ScreenReading } from "../../kind.ts";
 
-const NOTHING: ScreenReading = { promptBox: "absent", draft: "", dialog: null };
+const NOTHING: ScreenReading = { promptBox: "absent", draft: "", isStashed: false, dialog: null };
 
 /** Prompt sign, or the sign of shell mode, in the first column. */
 const BOX_SIGN = /^[❯!](\s|$)/u;
+/** Stands at the right end of the row above the box: "draft stashed" in 2.1.330, "› stashed" in 2.1.197. */
+const STASHED = / (?:draft|›) stashed$/u;
 /** Text in the box starts here: the sign and a blank stand before it. */
 const BOX_TEXT_COL = 2;
 
@@ -62,7 +64,8 @@ function readBox(screen: Screen, { top, end }: Box): ScreenReading {
   const isAtStart = screen.cursor.row === top && screen.cursor.col <= BOX_TEXT_COL;
   const isUnwritten = draft === "" || isCursorOnPlaceholder(draft, (screen.lines[top] ?? "").slice(BOX_TEXT_COL));
   const isEmpty = isUnwritten && sign === "" && isAtStart;
-  return { promptBox: isEmpty ? "empty" : "draft", draft: isEmpty ? "" : sign + draft, dialog: null };
+  const isStashed = STASHED.test(screen.lines[top - 2] ?? "");
+  return { promptBox: isEmpty ? "empty" : "draft", draft: isEmpty ? "" : sign + draft, isStashed, dialog: null };
 }
 
 /** The cursor is drawn as one bright cell, also over the first letter of a placeholder; what follows it there is dim. */

@@ -16,6 +16,7 @@ import type { Oracle } from "./oracle.ts";
 import type { Registry } from "./registry.ts";
 import type { Script } from "./script.ts";
 import type { Transcript } from "./transcript.ts";
+import { STASHED_SIGN } from "./words.ts";
 
 export interface TerminalPort {
   size(): { cols: number; rows: number };
@@ -271,7 +272,7 @@ export function createApp(options: {
       drawIsDue = false;
       if (leaving) return;
       const isReady = conversation.phase() !== "starting";
-      const stashed = box.isStashed() ? "› Stashed (auto-restores after submit)" : null;
+      const stashed = box.isStashed() ? STASHED_SIGN : "";
       painter.paint(
         layOut({
           ...terminal.size(),
@@ -280,7 +281,7 @@ export function createApp(options: {
           queued: conversation.queued(),
           dialog: desk.shown()?.dialog ?? null,
           box: isReady ? { draft: box.draft(), placeholder: placeholder ?? PLACEHOLDER } : null,
-          footer: hint ?? box.notice() ?? stashed ?? `${options.permissionMode} mode`,
+          footer: (hint ?? box.notice() ?? `${options.permissionMode} mode`) + stashed,
         }),
       );
     });

@@ -92,7 +92,7 @@ describe("the screen", () => {
     fc.assert(
       fc.property(fc.array(nasty.map((text) => `⏺ ${text}`)), nasty, (history, placeholder) => {
         const reading = scripted.readScreen(shown({ ...view, history, box: { draft: "", placeholder } }));
-        expect(reading).toEqual({ promptBox: "empty", draft: "", dialog: null });
+        expect(reading).toEqual({ promptBox: "empty", draft: "", isStashed: false, dialog: null });
       }),
       { numRuns: 40 },
     );
@@ -104,7 +104,7 @@ describe("the screen", () => {
       fc.property(fc.array(word, { minLength: 1, maxLength: 8 }), (words) => {
         const draft = `x${words.join("")}x`;
         const reading = scripted.readScreen(shown({ ...view, box: { draft, placeholder: "" } }));
-        expect(reading).toEqual({ promptBox: "draft", draft, dialog: null });
+        expect(reading).toEqual({ promptBox: "draft", draft, isStashed: false, dialog: null });
       }),
       { numRuns: 40 },
     );

@@ -3,7 +3,7 @@
 
 import type { Screen } from "../../../terminals/terminal.ts";
 import type { DialogSeen, ScreenReading } from "../../kind.ts";
-import { DIALOG_FOOTER, DIALOG_TITLES, type DialogKind, PROMPT_SIGN, RULE_SIGN } from "./words.ts";
+import { DIALOG_FOOTER, DIALOG_TITLES, type DialogKind, PROMPT_SIGN, RULE_SIGN, STASHED_SIGN } from "./words.ts";
 
 const KIND_OF_DIALOG: Record<DialogKind, DialogSeen["kind"]> = {
   trust: "trust",
@@ -15,18 +15,20 @@ const KIND_OF_DIALOG: Record<DialogKind, DialogSeen["kind"]> = {
 export function readScreen(screen: Screen): ScreenReading {
   const rules = screen.lines.flatMap((line, row) => (isRule(line) ? [row] : []));
   const last = rules.at(-1);
-  if (last === undefined) return { promptBox: "absent", draft: "", dialog: null };
+  const nothing = { promptBox: "absent", draft: "", isStashed: false, dialog: null } as const;
+  if (last === undefined) return nothing;
   const dialog = readDialog(screen.lines.slice(last + 1));
-  if (dialog !== null) return { promptBox: "absent", draft: "", dialog };
+  if (dialog !== null) return { ...nothing, dialog };
   const first = rules.at(-2);
   const isBox = first !== undefined && (screen.lines[first + 1] ?? "").startsWith(PROMPT_SIGN);
-  if (!isBox) return { promptBox: "absent", draft: "", dialog: null };
+  if (!isBox) return nothing;
   const draft = screen.brightLines
     .slice(first + 1, last)
     .map((line) => line.slice(2))
     .join("\n")
     .trimEnd();
-  return { promptBox: draft === "" ? "empty" : "draft", draft, dialog: null };
+  const isStashed = (screen.lines[last + 1] ?? "").endsWith(STASHED_SIGN);
+  return { promptBox: draft === "" ? "empty" : "draft", draft, isStashed, dialog: null };
 }
 
 function isRule(line: string): boolean {

@@ -2,6 +2,8 @@
 // list for both, so that they cannot drift apart. Nothing is decided here.
 
 export const PROMPT_SIGN = "❯";
+/** The end of the row below the box while a draft is put aside. */
+export const STASHED_SIGN = " · draft stashed";
 export const RULE_SIGN = "─";
 
 /** Last line of every dialog. Options stand directly above the blank line before it. */
