@@ -105,14 +105,19 @@ export function hashSecret(secret: string): string {
   return hash("sha256", secret);
 }
 
-async function untilGone({ outside, clock }: LaunchDeps, { pid, pid_birth: birth }: AgentRow): Promise<void> {
+/** The agent's last process while it is still there: it may outlive its terminal, and the next one must wait for it. */
+export function lastProcess(outside: Outside, { pid, pid_birth: birth }: AgentRow): number | null {
+  if (pid === null || !outside.pidExists(pid)) return null;
+  return birth === null || outside.processBirth(pid) === birth ? pid : null;
+}
+
+async function untilGone({ outside, clock }: LaunchDeps, row: AgentRow): Promise<void> {
   const deadlineMs = clock.monotonicMs() + OLD_PROCESS_GRACE_MS;
-  const isThere = (id: number) => outside.pidExists(id) && (birth === null || outside.processBirth(id) === birth);
-  while (pid !== null && isThere(pid)) {
+  while (lastProcess(outside, row) !== null) {
     if (clock.monotonicMs() > deadlineMs) {
       throw new SignalboxError(
         "terminal_unavailable",
-        `The last process of this conversation (pid ${pid}) still runs.`,
+        `The last process of this conversation (pid ${row.pid}) still runs.`,
         "End it by hand if it is the agent's, then start the agent again.",
       );
     }

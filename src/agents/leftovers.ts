@@ -7,6 +7,8 @@ import type { Log } from "../kernel/log.ts";
 import type { Serial } from "../kernel/serial.ts";
 import type { TerminalBackend } from "../terminals/terminal.ts";
 import { endTerminal } from "./ending.ts";
+import { lastProcess } from "./launching.ts";
+import type { Outside } from "./outside.ts";
 import type { AgentRow, Registry } from "./registry.ts";
 
 /** While a terminal host cannot be asked, it is asked again this often. */
@@ -23,6 +25,7 @@ export interface Leftovers {
 
 export function createLeftovers(deps: {
   registry: Registry;
+  outside: Outside;
   backendOf: (row: AgentRow) => TerminalBackend;
   clock: Clock;
   log: Log;
@@ -31,7 +34,7 @@ export function createLeftovers(deps: {
   /** One has ended. */
   ended: (agentId: AgentId) => void;
 }): Leftovers {
-  const { registry, backendOf, clock, log, serial, isDetached, ended } = deps;
+  const { registry, outside, backendOf, clock, log, serial, isDetached, ended } = deps;
 
   /** True when there is nothing left to end. */
   const tryToEnd = async (agentId: AgentId): Promise<boolean> => {
@@ -44,7 +47,7 @@ export function createLeftovers(deps: {
     }
     if (found.is === "found") await endTerminal(found.terminal, clock);
     try {
-      registry.patchAgent(agentId, { pid: null, terminal_ref: null });
+      registry.processEnded(row, lastProcess(outside, row));
     } catch (error) {
       log.warn("agent.leftover_not_recorded", { agent: agentId, message: String(error) });
       return false; // While it counts as left behind, nobody judges what it had taken.

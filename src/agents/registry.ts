@@ -94,8 +94,8 @@ export interface Registry {
   /** Whether another agent than this one, a deleted one included, is or was last in the conversation. */
   isConversationOfAnother(conversation: ConversationId, id: AgentId): boolean;
   patchAgent(id: AgentId, patch: AgentPatch): void;
-  /** The process of this generation is gone; does nothing when another has been started since. */
-  processEnded(row: Pick<AgentRow, "agent_id" | "generation">): void;
+  /** The terminal of this generation is gone, and its process but for `pid`; does nothing when another has been started since. */
+  processEnded(row: Pick<AgentRow, "agent_id" | "generation">, pid: number | null): void;
   removeAgent(id: AgentId, now: number): void;
   /** Agents, deleted ones included, that nobody wants running and whose terminal was never seen to end. */
   leftovers(): AgentRow[];
@@ -194,9 +194,10 @@ export function createRegistry(db: Database): Registry {
       db.run(`UPDATE agents SET ${assignments} WHERE agent_id = ?`, [...Object.values(patch), id]);
       if (before !== undefined) agentRows.put(id, { ...before, ...patch });
     },
-    processEnded({ agent_id, generation }) {
+    processEnded({ agent_id, generation }, pid) {
       agentRows.forget(agent_id);
-      db.run("UPDATE agents SET pid = NULL, terminal_ref = NULL WHERE agent_id = ? AND generation = ?", [
+      db.run("UPDATE agents SET pid = ?, terminal_ref = NULL WHERE agent_id = ? AND generation = ?", [
+        pid,
         agent_id,
         generation,
       ]);

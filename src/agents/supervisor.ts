@@ -12,7 +12,7 @@ import type { Decision } from "./dialogs.ts";
 import { describeExit, endTerminal, lastWords, untilTranscriptKept } from "./ending.ts";
 import { createFileWitnesses } from "./file-witnesses.ts";
 import type { AgentKind, AgentKindName, HookReport, TranscriptReading } from "./kind.ts";
-import { type LaunchDeps, launchAgent } from "./launching.ts";
+import { type LaunchDeps, lastProcess, launchAgent } from "./launching.ts";
 import { createLeftovers } from "./leftovers.ts";
 import { type AgentState, type Derived, deriveState, SEEN_ANEW } from "./lifecycle.ts";
 import { createLookups } from "./lookups.ts";
@@ -229,7 +229,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
           registry.patchAgent(agentId, {
             rest: "failed",
             rest_reason: `${error.message} ${error.nextStep}`,
-            pid: null,
+            pid: lastProcess(outside, row),
           });
           changed(agentId);
         });
@@ -246,7 +246,7 @@ export function createSupervisor(deps: SupervisorDeps): Supervisor {
       await endTerminal(run.terminal, clock);
       if (runs.get(agentId) === run) runs.delete(agentId);
       record(agentId, () => {
-        registry.processEnded(run.row);
+        registry.processEnded(run.row, lastProcess(outside, registry.anyAgent(agentId) ?? run.row));
         changed(agentId);
       });
     });

@@ -33,10 +33,19 @@ export interface ProgramIo {
   exited(status: ExitStatus): void;
 }
 
+interface Keys {
+  bytes: string;
+  from: Source;
+  lookedAtMs: number;
+}
+
 export interface SimTerminal {
   readonly spec: OpenSpec;
   readonly pid: number;
   readonly program: Program;
+  /** Puts keys behind those that are still on their way: a terminal's input is one queue, and a person's keys come before or after
+   *  ours. (Measured with tmux 3.3a: of 8,320 keys of an attached client none came amid one of 4,500 pastes of 70 B to 20 kB.) */
+  feed(keys: Keys, delayMs?: number): void;
   viewerInputs: number;
   /** The second of the wall clock in which a person was last active in it; 0: never. */
   personActiveAtS: number;
@@ -59,6 +68,7 @@ interface Entry extends SimTerminal {
   program: Program;
   outputBytes: number;
   lookedAtMs: number;
+  onTheWay: (Keys & { dueMs: number; areHeldUp: boolean })[];
   onPaint: Set<() => void>;
   onEnd: Set<() => void>;
 }
@@ -82,6 +92,8 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
       spec,
       pid: pids.next(),
       program: undefined as unknown as Program,
+      feed: (keys, delayMs) => feed(entry, keys, delayMs),
+      onTheWay: [],
       viewerInputs: 0,
       personActiveAtS: 0,
       outputBytes: 0,
@@ -103,6 +115,22 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
     return entry;
   };
 
+  const feed = (entry: Entry, keys: Keys, delayMs = 0) => {
+    const dueMs = sim.time.monotonicMs() + delayMs;
+    entry.onTheWay.push({ ...keys, dueMs, areHeldUp: delayMs > 0 || entry.onTheWay.length > 0 });
+    if (delayMs > 0) clock.after(delayMs, () => arrive(entry));
+    else arrive(entry);
+  };
+
+  const arrive = (entry: Entry) => {
+    for (let next = entry.onTheWay[0]; next !== undefined && next.dueMs <= sim.time.monotonicMs(); ) {
+      const { bytes, from, ...meant } = next;
+      entry.onTheWay.shift();
+      if (entry.end === null) entry.program.input(bytes, from, meant);
+      next = entry.onTheWay[0];
+    }
+  };
+
   const killHost = (host: string) => {
     for (const [ref, entry] of [...entries]) {
       if (entry.spec.host !== host) continue;
@@ -116,11 +144,8 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
   const pressKeys = (terminal: SimTerminal, keys: string, isCounted: boolean) => {
     if (isCounted) terminal.viewerInputs += 1;
     if (isCounted) terminal.personActiveAtS = Math.floor(clock.now() / 1_000);
-    if (terminal.end === null) {
-      const isKnown = isCounted && sim.variant.countsKeys;
-      const meant = { lookedAtMs: sim.time.monotonicMs(), areHeldUp: false };
-      terminal.program.input(keys, { is: "person", isCounted: isKnown }, meant);
-    }
+    const from: Source = { is: "person", isCounted: isCounted && sim.variant.countsKeys };
+    terminal.feed({ bytes: keys, from, lookedAtMs: sim.time.monotonicMs() });
   };
 
   return {
@@ -216,10 +241,6 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
       return noticed;
     };
 
-    const arrive = (bytes: string, from: Source, lookedAtMs: number, areHeldUp = false) => {
-      if (entry.end === null) entry.program.input(bytes, from, { lookedAtMs, areHeldUp });
-    };
-
     return {
       ref,
       host,
@@ -251,20 +272,20 @@ export function createTerminals(sim: Sim, start: (io: ProgramIo) => Program, pid
             idsIn(bytes).map((id) => `${id} sending`),
           );
         if (sim.strikes("write_late", 0.2, `${from.is} to ${ref}`)) {
-          clock.after(random.between(200, 4_000), () => arrive(bytes, from, lookedAtMs, true));
+          entry.feed({ bytes, from, lookedAtMs }, random.between(200, 4_000));
           await life.pause(150);
           throw new SignalboxError("timeout", "The program does not read its keys.", "Look at the terminal.");
         }
         const cut = random.whole(1, Math.max(1, bytes.length - 1));
         if (sim.strikes("write_cut", 0.15, `${from.is} to ${ref}, ${cut} of ${bytes.length}`)) {
-          arrive(bytes.slice(0, cut), from, lookedAtMs);
+          entry.feed({ bytes: bytes.slice(0, cut), from, lookedAtMs });
           killHost(host);
           throw unanswered();
         }
         if (sim.strikes("write_split", 0.3, `${from.is} to ${ref}, ${cut} of ${bytes.length}`)) {
-          arrive(bytes.slice(0, cut), from, lookedAtMs);
-          clock.after(random.between(0, 40), () => arrive(bytes.slice(cut), from, lookedAtMs, true));
-        } else arrive(bytes, from, lookedAtMs);
+          entry.feed({ bytes: bytes.slice(0, cut), from, lookedAtMs });
+          entry.feed({ bytes: bytes.slice(cut), from, lookedAtMs }, random.between(0.001, 40));
+        } else entry.feed({ bytes, from, lookedAtMs });
         if (life.fails("daemon_killed_after_write", `${from.is} to ${ref}`)) return never();
         await life.pause(random.between(0.05, 2));
       },
