@@ -21,6 +21,7 @@ const living: RunFacts = {
   screen: null,
   apiTrouble: null,
   limitedUntilMs: null,
+  lastFailure: null,
 };
 const wanted = { desired: "running", rest: "none", rest_reason: null } as const;
 const dialog = { kind: "permission", tool: "Bash", summary: "Bash: ls", options: ["Yes", "No"] } as const;
@@ -51,6 +52,17 @@ describe("an agent's state", () => {
   ])("without a process is what its row says: %j", (row, expected) => {
     expect(deriveState(row, null).state).toBe(expected);
     expect(deriveState(row, { ...living, alive: false }).state).toBe(expected);
+  });
+
+  it("says why the last turn failed while nothing else is in the way", () => {
+    const failed = { ...living, lastFailure: "server_error: overloaded" };
+    expect(deriveState(wanted, failed)).toMatchObject({
+      state: "ready",
+      reason: "the last turn failed: server_error: overloaded",
+    });
+    const drafted = { ...failed, screen: { promptBox: "draft", draft: "x", isStashed: false, dialog: null } } as const;
+    expect(deriveState(wanted, drafted).reason).toBe("a draft stands in the prompt");
+    expect(deriveState(wanted, { ...failed, file: file("busy") }).reason).toBeNull();
   });
 
   it("can reach every state from starting", () => {

@@ -66,6 +66,8 @@ export interface RunFacts {
   apiTrouble: string | null;
   /** Wall time until which nothing is delivered, because a usage limit was met; null: no limit is known. */
   limitedUntilMs: number | null;
+  /** Why the last turn failed, in words; null when it did not, or another has begun. */
+  lastFailure: string | null;
 }
 
 export interface Derived {
@@ -96,12 +98,13 @@ export function deriveState(row: Pick<AgentRow, "desired" | "rest" | "rest_reaso
     const until = new Date(run.limitedUntilMs).toISOString();
     return plain("ready", `usage limit (${run.apiTrouble}); the queue waits until ${until}`, "hook");
   }
-  return plain("ready", inTheWay(run.screen), "session file");
+  return plain("ready", whyReady(run), "session file");
 }
 
-function inTheWay(screen: ScreenReading | null): string | null {
-  if (screen?.promptBox !== "draft") return null;
-  return `a draft stands in the prompt${screen.isStashed ? ", and another is put aside already" : ""}`;
+function whyReady({ screen, lastFailure }: RunFacts): string | null {
+  if (screen?.promptBox === "draft")
+    return `a draft stands in the prompt${screen.isStashed ? ", and another is put aside already" : ""}`;
+  return lastFailure === null ? null : `the last turn failed: ${lastFailure}`;
 }
 
 function atRest(row: Pick<AgentRow, "desired" | "rest" | "rest_reason">): Derived {

@@ -6,11 +6,11 @@ import { type Clock, sleep, type Timer } from "../kernel/clock.ts";
 import type { ConversationId, Ids } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
 import type { ExitStatus, Screen, Terminal } from "../terminals/terminal.ts";
+import { createApiTrouble } from "./api-trouble.ts";
 import { agreeingOption, isSameDialog } from "./dialogs.ts";
 import type { AgentKind, DialogSeen, RegistryEntry, ScreenReading, Signal } from "./kind.ts";
 import type { OpenRequest, RunFacts } from "./lifecycle.ts";
 import type { AgentRow } from "./registry.ts";
-import { isUsageLimit, limitedUntil } from "./usage-limit.ts";
 
 /** At start-up the session file says `idle` for 20-25 ms before an upsell dialog opens (measured): believe it after this. */
 const SETTLE_MS = 250;
@@ -31,10 +31,6 @@ const HOOK_BELIEVED_MS = 1_500;
 const REQUEST_UNSEEN_MS = 2_000;
 /** A dialog's hook comes within 4 ms of the file, its picture within a frame; one that nobody named by then stays nameless. */
 const NAMELESS_MS = 1_000;
-
-/** No hook tells of API retries: while a turn runs, its transcript and its screen are asked this often. */
-const API_LOOK_MS = 3_000;
-const LIMIT_WORDS_MAX = 200; // a reason is a sentence, not a page
 
 export interface HeldRequest extends OpenRequest {
   /** Answers the hook that waits; absent when only keys can answer. */
@@ -110,6 +106,7 @@ export function createRun(options: RunOptions): Run {
     screen: null,
     apiTrouble: null,
     limitedUntilMs: null,
+    lastFailure: null,
   };
   const requests: HeldRequest[] = [];
   const timers = new Set<Timer>();
@@ -118,8 +115,6 @@ export function createRun(options: RunOptions): Run {
   let idleSinceMs: number | null = null;
   let trustPresses = 0;
   let isTrusting = false;
-  let limitsInARow = 0;
-  let isApiWatched = false;
 
   const later = (delayMs: number, run: () => void) => {
     const timer = clock.after(delayMs, () => {
@@ -128,6 +123,8 @@ export function createRun(options: RunOptions): Run {
     });
     timers.add(timer);
   };
+
+  const api = createApiTrouble({ facts, kind, terminal, clock, later, inTranscript: options.apiTrouble, changed });
 
   const refreshRequest = () => {
     facts.request = requests[0] ?? null;
@@ -259,36 +256,6 @@ export function createRun(options: RunOptions): Run {
     facts.settled = true;
   };
 
-  const watchApi = () => {
-    if (isApiWatched) return;
-    isApiWatched = true;
-    later(API_LOOK_MS, async () => {
-      const screen = await terminal.screen().catch(() => null);
-      isApiWatched = false;
-      if (facts.file?.status !== "busy") return;
-      const trouble = options.apiTrouble() ?? (screen === null ? null : kind.readApiTrouble(screen));
-      if (trouble !== facts.apiTrouble) {
-        facts.apiTrouble = trouble;
-        changed();
-      }
-      watchApi();
-    });
-  };
-
-  /** Holds the queue after a usage limit; the message that met it has its verdict, those behind it keep their attempts. */
-  const limited = (error: string, words: string | null) => {
-    const now = clock.now();
-    const untilMs = limitedUntil(now, words, limitsInARow);
-    limitsInARow += 1;
-    facts.limitedUntilMs = untilMs;
-    facts.apiTrouble = words === null ? error : `${error}: ${words.slice(0, LIMIT_WORDS_MAX)}`;
-    later(untilMs - now + 1, () => {
-      facts.limitedUntilMs = null;
-      facts.apiTrouble = null;
-      changed();
-    });
-  };
-
   let promptsHeard = 0;
   const hookWorking = () => {
     facts.hookSays = "working";
@@ -347,8 +314,8 @@ export function createRun(options: RunOptions): Run {
       if (entry.status !== "idle") idleSinceMs = null;
       // A turn may be over between two reads; that the file was written anew then shows in its time alone.
       if (entry.status !== before?.status || isLater(entry, before)) facts.hookSays = null;
-      if (entry.status === "idle" && facts.limitedUntilMs === null) facts.apiTrouble = null;
-      if (entry.status === "busy") watchApi();
+      if (entry.status === "idle") api.idle();
+      if (entry.status === "busy") api.busy();
       if (entry.status === "waiting") {
         for (const request of requests) request.seen = true;
         lookSoon();
@@ -361,8 +328,7 @@ export function createRun(options: RunOptions): Run {
     },
     signal(signal) {
       if (signal.is === "prompt_submitted") hookWorking();
-      if (signal.is === "turn_ended") limitsInARow = 0;
-      if (signal.is === "turn_failed" && isUsageLimit(signal.error)) limited(signal.error, signal.reply);
+      api.signal(signal);
       if (signal.is === "tool_ended" || signal.is === "turn_ended" || signal.is === "turn_failed") {
         dropRequests((request) => request.via === "hook");
       }

@@ -1,6 +1,7 @@
 // What agents tell us through their hooks, from the authenticated post to the rooms it concerns. The gate comes first: a
 // prompt is let through once, and the answer is given only after that is on disk.
 
+import { failureWords } from "../agents/api-trouble.ts";
 import type { AgentKind, Signal } from "../agents/kind.ts";
 import { hashSecret } from "../agents/launching.ts";
 import type { AgentId } from "../kernel/ids.ts";
@@ -61,7 +62,7 @@ function takeTurn(house: House, kind: AgentKind, agentId: AgentId, signal: Signa
     courier.heard(agentId, "turn_end");
   if (signal.is === "tool_started" || signal.is === "tool_ended" || signal.is === "turn_ended")
     courier.heard(agentId, "mid_turn");
-  if (signal.is === "turn_failed") courier.turnFailed(agentId, signal.error);
+  if (signal.is === "turn_failed") courier.turnFailed(agentId, failureWords(signal));
   if (signal.is === "turn_ended") courier.turnEnded(agentId, signal.reply);
   // Once per prolonged turn: programs cap how often a turn may be prolonged, and a person should get a word in.
   if (signal.is === "turn_ended" && !signal.continued && kind.answers.handOver("") !== null) {

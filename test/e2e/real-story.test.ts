@@ -250,6 +250,22 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     },
   );
 
+  it("what the model's API refuses is told in its words, by the receipt and by the agent's state until its next turn", async () => {
+    const agent = await oneAgent();
+    const refuse = product.model.script({ reply: fail(400, "no such thing"), when: ({ kind }) => kind === "main" });
+    onTestFinished(refuse);
+    const { state, failure } = await end(await send(agent, "refused"));
+    expect(state).toBe("processed");
+    expect(failure).toEqual({ code: "api_error", message: expect.stringContaining("no such thing") });
+    const told = await product.call("wait_for_agent", { agent_id: agent.agent_id, until: "ready", wait_s: 30 });
+    expect(told.state).toBe("ready");
+    expect((await product.agent(agent.agent_id)).state_reason).toMatch(/^the last turn failed: .*no such thing/);
+    refuse();
+    expect(await end(await send(agent, "afterwards"))).toMatchObject({ failure: null });
+    await product.call("wait_for_agent", { agent_id: agent.agent_id, until: "ready", wait_s: 30 });
+    expect((await product.agent(agent.agent_id)).state_reason).toBeNull();
+  });
+
   it("a person's draft is put aside, the message delivered, and the draft stands in the box again", async () => {
     const agent = await oneAgent();
     const person = await product.attach(agent.agent_id, agent.name);

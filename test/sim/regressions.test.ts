@@ -77,7 +77,10 @@ const FOUND: readonly [seed: number, what: string][] = [
   [334311, "an agent that was being deleted took a message that had been said to have failed"],
   [331944, "a message kept behind a turn whose beginning was not told got that turn's end"],
   [948, "a draft was put aside over another one, which was lost"],
-  [362543, "a process that outlived its terminal was forgotten when its agent was closed, and a second one took its conversation"],
+  [
+    362543,
+    "a process that outlived its terminal was forgotten when its agent was closed, and a second one took its conversation",
+  ],
   [38043, "a start that a full disk refused left an agent `starting` for ever"],
 ];
 
