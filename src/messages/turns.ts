@@ -5,7 +5,7 @@ import type { TranscriptReading } from "../agents/kind.ts";
 import type { AgentState } from "../agents/lifecycle.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import type { AgentId, MessageId } from "../kernel/ids.ts";
-import { markerOf } from "./envelope.ts";
+import { isWhole, letterOf, markerOf } from "./envelope.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
@@ -100,6 +100,19 @@ export function createTurns(deps: {
   const isJustDelivered = ({ message_id }: MessageRow) =>
     clock.monotonicMs() - (deliveredAtMs.get(message_id) ?? Number.NEGATIVE_INFINITY) < FILE_LAG_MS;
 
+  /** An interrupt before the model's first byte leaves no line in the transcript: the program puts the prompt back into its box. */
+  const lookForReturned = (agentId: AgentId, close: () => void): void => {
+    const line = lines.line(agentId);
+    line
+      ?.look()
+      .then(({ reading }) => {
+        const isBack = (row: MessageRow) => isWhole(reading.draft, line.kind.typed(letterOf(row)));
+        const open = mailbox.inState(agentId, "delivered").filter((row) => !hasEnd(row));
+        if (graces.has(agentId) && open.length > 0 && open.every(isBack)) close();
+      })
+      .catch(() => {}); // It is looked again, and in the end the time decides.
+  };
+
   const dropGrace = (agentId: AgentId): boolean => {
     graces.get(agentId)?.cancel();
     return graces.delete(agentId);
@@ -127,10 +140,15 @@ export function createTurns(deps: {
       const sinceMs = clock.monotonicMs();
       const judge = () => {
         const isOld = clock.monotonicMs() - sinceMs >= OPEN_GRACE_MS;
-        if (!isOld && mailbox.inState(agentId, "delivered").some((row) => !hasEnd(row)))
-          return void graces.set(agentId, clock.after(TURN_GRACE_MS, judge));
+        if (!isOld && mailbox.inState(agentId, "delivered").some((row) => !hasEnd(row))) {
+          graces.set(agentId, clock.after(TURN_GRACE_MS, judge));
+          return lookForReturned(agentId, closeAll);
+        }
+        closeAll();
+      };
+      const closeAll = () => {
         closeSilent(agentId, () => true);
-        graces.delete(agentId); // Not before: while a full disk makes it wait, a new turn must find the grace and end it.
+        dropGrace(agentId); // Not before: while a full disk makes it wait, a new turn must find the grace and end it.
         deps.judged(agentId);
       };
       graces.set(agentId, clock.after(TURN_GRACE_MS, judge));

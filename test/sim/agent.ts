@@ -244,7 +244,11 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     }
     const before = box.draft();
     box.restoreStash();
-    if (box.draft() !== before) personal = true;
+    if (box.draft() !== before) {
+      personal = true;
+      draftFrom = null;
+      draftSinceMs = now();
+    }
     await runTurns({ prompt, via: "box", by });
   };
 
