@@ -90,6 +90,8 @@ export interface Registry {
   /** A deleted one too: a message may still be judged by what its transcript says. */
   anyAgent(id: AgentId): AgentRow | undefined;
   agents(sessionId?: SessionId): AgentRow[];
+  /** The session's agents, deleted ones included. */
+  agentsEver(sessionId: SessionId): AgentRow[];
   agentByHookSecretHash(hash: string): AgentRow | undefined;
   /** Whether another agent than this one, a deleted one included, is or was last in the conversation. */
   isConversationOfAnother(conversation: ConversationId, id: AgentId): boolean;
@@ -174,6 +176,8 @@ export function createRegistry(db: Database): Registry {
             "SELECT * FROM agents WHERE session_id = ? AND deleted_at IS NULL ORDER BY created_at, agent_id",
             [sessionId],
           ),
+    agentsEver: (sessionId) =>
+      db.all<AgentRow>("SELECT * FROM agents WHERE session_id = ? ORDER BY created_at, agent_id", [sessionId]),
     agentByHookSecretHash(hash) {
       const find = () =>
         db.get<{ agent_id: string }>("SELECT agent_id FROM agents WHERE hook_secret_hash = ?", [hash])?.agent_id;

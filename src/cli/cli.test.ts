@@ -119,6 +119,7 @@ describe("every verb is one call", () => {
     ["message get msg_1 --wait processed", "get_message", { message_id: "msg_1", wait_for: "processed" }],
     ["message cancel msg_1", "cancel_message", { message_id: "msg_1" }],
     ["message resend msg_1", "resend_message", { message_id: "msg_1" }],
+    ["message resend msg_1 --to Agent_2", "resend_message", { message_id: "msg_1", agent_id: "agt_2" }],
     ["message broadcast api stop", "broadcast_message", { session_id: "ses_a", message: "stop" }],
     [
       "message list --agent Agent_1 --session api --state failed expired --limit 2",
@@ -247,17 +248,20 @@ describe("what is printed", () => {
     const message = {
       message_id: "msg_1",
       agent_id: "agt_1",
+      agent_name: "Agent_1",
+      sender: "operator",
       state: "failed",
       accepted_at: "2026-01-01T00:00:00Z",
       failure,
+      text: "do it",
     };
     daemon.answers.list_messages = () => ({ messages: [message], next_cursor: null });
     expect((await cli(["message", "list"])).out).toBe(
-      "MESSAGE ID  AGENT ID  STATE   ACCEPTED AT           FAILURE\n" +
-        "msg_1       agt_1     failed  2026-01-01T00:00:00Z  code: agent_deleted, message: gone\n",
+      "MESSAGE ID  AGENT NAME  SENDER    STATE   ACCEPTED AT           FAILURE                             TEXT\n" +
+        "msg_1       Agent_1     operator  failed  2026-01-01T00:00:00Z  code: agent_deleted, message: gone  do it\n",
     );
     daemon.answers.list_messages = () => ({ messages: [], next_cursor: null });
-    expect((await cli(["message", "list"])).out).toContain("only those that never arrived");
+    expect((await cli(["message", "list"])).out).toContain("that never arrived and were not sent again");
   });
 
   test("a wait that came to nothing is exit 1, with the receipt still on stdout", async () => {

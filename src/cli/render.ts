@@ -13,9 +13,15 @@ export function renderAnswer(command: string, result: Record<string, unknown>, l
     case "get_audit_log":
       return renderAuditLog(result, looks);
     case "list_messages":
-      return renderMessages(result, looks, "No message. (Without --state, only those that never arrived are listed.)");
+      return renderMessages(result, looks, {
+        columns: ["message_id", "agent_name", "sender", "state", "accepted_at", "failure", "text"],
+        ifNone: "No message. (Without --state, only those are listed that never arrived and were not sent again.)",
+      });
     case "broadcast_message":
-      return renderMessages(result, looks, "No agent is there to be sent to.");
+      return renderMessages(result, looks, {
+        columns: ["message_id", "agent_id", "state", "accepted_at"],
+        ifNone: "No agent is there to be sent to.",
+      });
     default:
       return renderFields(result, looks);
   }
@@ -44,9 +50,12 @@ function inWords(name: string, value: unknown): string {
   );
 }
 
-function renderMessages({ messages, next_cursor }: Record<string, unknown>, looks: Looks, ifNone: string): string {
+function renderMessages(
+  { messages, next_cursor }: Record<string, unknown>,
+  looks: Looks,
+  { columns, ifNone }: { columns: readonly string[]; ifNone: string },
+): string {
   if (Array.isArray(messages) && messages.length === 0) return `${ifNone}\n`;
-  const columns = ["message_id", "agent_id", "state", "accepted_at", "failure"];
   const isTrouble = (column: string, value: unknown) =>
     column === "state" && ["failed", "expired", "unknown"].includes(String(value));
   return renderPage({ columns, rows: messages, nextCursor: next_cursor, isTrouble }, looks);

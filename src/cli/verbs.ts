@@ -252,9 +252,9 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   resend_message: {
     path: ["message", "resend"],
-    summary: "send a message that never arrived again",
+    summary: "send a message that never arrived again, once",
     words: [MESSAGE_ID],
-    flags: [KEY],
+    flags: [{ flags: "--to <agent>", field: "agent_id", help: "to another agent than the first", kind: "agent" }, KEY],
   },
   broadcast_message: {
     path: ["message", "broadcast"],

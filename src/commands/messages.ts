@@ -1,4 +1,4 @@
-// Messages to agents: accepting them, following them, taking them back. Accepted means on disk and fsynced; what happens to
+// Messages to agents: accepting them, following them, taking them back (lists and dead letters: dead-letters.ts). Accepted means on disk and fsynced; what happens to
 // them then is the courier's.
 
 import { z } from "zod";
@@ -6,7 +6,7 @@ import { maySee } from "../access/roles.ts";
 import type { AgentRow } from "../agents/registry.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import type { AgentId } from "../kernel/ids.ts";
-import { isReached, MESSAGE_STATES } from "../messages/delivery.ts";
+import { isReached } from "../messages/delivery.ts";
 import { BODY_BYTES_MAX, isBlank } from "../messages/envelope.ts";
 import type { MessageRow } from "../messages/mailbox.ts";
 import { admitFromAgent, RATE_WINDOW_MS } from "../messages/traffic.ts";
@@ -164,81 +164,6 @@ export const broadcastMessage = defineCommand({
   },
 });
 
-const LISTED_DEFAULT = 100;
-
-export const listMessages = defineCommand({
-  name: "list_messages",
-  title: "List messages",
-  description:
-    "Receipts of a session's or an agent's messages, oldest first; without states the dead letters: those that failed, expired or are " +
-    "unknown. Send one of them again with resend_message.",
-  level: "LOW",
-  effect: { readOnly: true, destructive: false, idempotent: true },
-  waits: false,
-  localOnly: false,
-  input: z.strictObject({
-    session_id: sessionId.optional(),
-    agent_id: agentId.optional(),
-    states: z.array(z.enum(MESSAGE_STATES)).min(1).default(["failed", "expired", "unknown"]),
-    limit: z.number().int().min(1).max(1_000).default(LISTED_DEFAULT),
-    cursor: z
-      .string()
-      .regex(/^\d{1,15}$/, "a cursor is what next_cursor was")
-      .optional(),
-  }),
-  output: z.looseObject({ messages: z.array(messageView), next_cursor: z.string().nullable() }),
-  run({ house, principal }, input) {
-    const agents =
-      input.agent_id === undefined
-        ? visibleAgents(house, principal, input.session_id)
-        : [requireAgent(house, principal, input.agent_id)];
-    const rows = house.mailbox.list({
-      agentIds: agents.map((row) => row.agent_id),
-      states: input.states,
-      afterSeq: Number(input.cursor ?? 0),
-      limit: input.limit + 1,
-    });
-    const page = rows.slice(0, input.limit);
-    const next_cursor = rows.length > page.length ? String(page.at(-1)?.seq) : null;
-    return { target: null, answer: { messages: page.map((row) => renderMessage(row, principal)), next_cursor } };
-  },
-});
-
-export const resendMessage = defineCommand({
-  name: "resend_message",
-  title: "Send a dead letter again",
-  description:
-    "Queues the text of a message that failed, expired, was cancelled or is unknown as a new message. An unknown one may have arrived: look at " +
-    "the agent's transcript first.",
-  level: "MEDIUM",
-  effect: { readOnly: false, destructive: false, idempotent: false },
-  waits: false,
-  localOnly: false,
-  input: z.strictObject({ message_id: messageId, idempotency_key: idempotencyKey }),
-  output: messageView,
-  run(call, input) {
-    const { house, principal } = call;
-    const dead = requireMessage(call, input.message_id);
-    if (!["failed", "expired", "cancelled", "unknown"].includes(dead.state)) {
-      throw new SignalboxError(
-        "conflict",
-        `The message is ${dead.state}.`,
-        "Only a message that was not delivered is sent again.",
-      );
-    }
-    const agent = requireAgent(house, principal, dead.agent_id);
-    const task = dead.task_id === null ? null : { id: dead.task_id, title: dead.task_title };
-    const row = acceptMessage(call, agent, { body: dead.body, priority: dead.priority, task });
-    call.note({ resent: dead.message_id });
-    return { target: row.message_id, answer: renderMessage(row, principal) };
-  },
-});
-
-function visibleAgents(house: House, principal: Call["principal"], session: string | undefined): AgentRow[] {
-  if (session !== undefined) return house.registry.agents(requireSession(house, principal, session).session_id);
-  return house.registry.agents().filter((row) => maySee(principal, row.session_id));
-}
-
 /** Puts a message into the agent's queue, inside the caller's transaction. */
 export function acceptMessage(
   call: Call,
@@ -295,7 +220,8 @@ function hopsFrom(house: House, sender: AgentId, actor: string, recipient: Agent
   });
 }
 
-function requireMessage(call: Call, id: string): MessageRow {
+/** Throws `not_found` for one that does not concern the caller. */
+export function requireMessage(call: Call, id: string): MessageRow {
   const { house, principal } = call;
   const row = house.mailbox.get(id);
   const agent = row === undefined ? undefined : house.registry.anyAgent(row.agent_id);

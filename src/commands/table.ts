@@ -9,8 +9,9 @@ import {
   startConversation,
   waitForAgent,
 } from "./agents.ts";
+import { listMessages, resendMessage } from "./dead-letters.ts";
 import type { Spec } from "./execute.ts";
-import { broadcastMessage, cancelMessage, getMessage, listMessages, resendMessage, sendMessage } from "./messages.ts";
+import { broadcastMessage, cancelMessage, getMessage, sendMessage } from "./messages.ts";
 import { createSession, deleteSession } from "./sessions.ts";
 import { getAuditLog, getSessionStatus, readAgent } from "./status.ts";
 import { createToken, revokeToken } from "./tokens.ts";

@@ -30,13 +30,23 @@ export const messageView = z.looseObject({
   agent_id: z.string(),
   state: z.string(),
   accepted_at: time,
+  sent_at: time,
   delivered_at: time,
   processed_at: time,
+  ended_at: time,
   channel: z.string().nullable(),
   evidence: z.string().nullable(),
   attempts: z.number(),
   reply: z.string().nullable(),
   failure: z.object({ code: z.string(), message: z.string() }).nullable(),
+});
+
+/** What a person needs who finds a message in a list. */
+export const listedMessageView = messageView.extend({
+  agent_name: z.string(),
+  sender: z.string(),
+  text: z.string(),
+  resent_as: z.string().nullable(),
 });
 
 export const startedAgentView = z.looseObject({
@@ -55,13 +65,39 @@ export function renderMessage(row: MessageRow, principal: Principal): z.infer<ty
     agent_id: row.agent_id,
     state: row.state,
     accepted_at: isoTime(row.accepted_at),
+    sent_at: isoOrNull(row.sent_at),
     delivered_at: isoOrNull(row.delivered_at),
     processed_at: isoOrNull(row.processed_at),
+    ended_at: isoOrNull(row.ended_at),
     channel: row.channel,
     evidence: row.evidence,
     attempts: row.attempts,
     reply: forReader(row.reply, principal),
     failure: row.failure_code === null ? null : { code: row.failure_code, message: row.failure_message ?? "" },
+  };
+}
+
+/** Of its text the beginning, on one line. */
+const EXCERPT_MAX = 120;
+
+export function renderListedMessage(
+  row: MessageRow,
+  agentName: string,
+  principal: Principal,
+): z.infer<typeof listedMessageView> {
+  return {
+    ...renderMessage(row, principal),
+    agent_name: agentName,
+    sender: row.sender_label,
+    text:
+      forReader(
+        row.body
+          .slice(0, 4 * EXCERPT_MAX)
+          .replace(/\s+/gu, " ")
+          .trim(),
+        principal,
+      )?.slice(0, EXCERPT_MAX) ?? "",
+    resent_as: row.resent_as,
   };
 }
 

@@ -39,6 +39,8 @@ export interface MessageRow {
   reply: string | null;
   failure_code: string | null;
   failure_message: string | null;
+  /** The message as which this one, which never arrived, was sent again. */
+  resent_as: MessageId | null;
 }
 
 export type NewMessage = Pick<
@@ -97,10 +99,14 @@ const BEFORE_ALL = {
   reply: null,
   failure_code: null,
   failure_message: null,
+  resent_as: null,
 } as const;
 
 /** Two indexes begin with the agent, and the one over all it ever got grows for ever: SQLite is told which to take. */
 const OPEN = "messages INDEXED BY messages_open";
+
+/** A person has something to decide about these. */
+const DEAD: readonly MessageState[] = ["failed", "expired", "unknown"];
 
 const IN_FLIGHT: ReadonlySet<MessageState> = new Set<MessageState>(["sending", "delivered"]);
 
@@ -115,9 +121,10 @@ export interface Mailbox {
   waiting(agentId: AgentId): number;
   /** How many an agent, this sender, has had accepted for this agent since `sinceMs`. */
   recentFrom(sender: string, agentId: AgentId, sinceMs: number): number;
+  /** Oldest first. `dead`: what never arrived and was not sent again. `agentIds` null: every agent's. */
   list(filter: {
-    agentIds: readonly AgentId[];
-    states: readonly MessageState[];
+    agentIds: readonly AgentId[] | null;
+    which: readonly MessageState[] | "dead";
     afterSeq: number;
     limit: number;
   }): MessageRow[];
@@ -128,6 +135,8 @@ export interface Mailbox {
   confirmed(row: MessageRow, evidence: string): void;
   /** The gate keeps a prompt with this message from the model. */
   refused(row: MessageRow, promptId: string): void;
+  /** A message that never arrived was sent again as another one. */
+  resent(row: MessageRow, as: MessageId): void;
   /** One more try of a message that stays where it is. */
   tried(row: MessageRow): void;
   expired(now: number): MessageRow[];
@@ -220,12 +229,19 @@ export function createMailbox(db: Database): Mailbox {
         "SELECT count(*) AS count FROM messages WHERE hops > 0 AND sender = ? AND agent_id = ? AND accepted_at > ?",
         [sender, agentId, sinceMs],
       )?.count ?? 0,
-    list({ agentIds, states, afterSeq, limit }) {
-      const marks = (values: readonly string[]) => values.map(() => "?").join(", ");
+    list({ agentIds, which, afterSeq, limit }) {
+      const states = which === "dead" ? DEAD : which;
+      const isIn = (column: string, values: readonly string[]) => `${column} IN (${values.map(() => "?").join(", ")})`;
+      const conditions = [
+        isIn("state", states),
+        "seq > ?",
+        ...(which === "dead" ? ["ended_at IS NOT NULL AND processed_at IS NULL AND resent_as IS NULL"] : []),
+        ...(agentIds === null ? [] : [isIn("agent_id", agentIds)]),
+      ];
       return db.all<MessageRow>(
-        `SELECT * FROM messages WHERE agent_id IN (${marks(agentIds)}) AND state IN (${marks(states)}) AND seq > ?
+        `SELECT * FROM messages ${which === "dead" ? "INDEXED BY messages_dead" : ""} WHERE ${conditions.join(" AND ")}
          ORDER BY seq LIMIT ?`,
-        [...agentIds, ...states, afterSeq, limit],
+        [...states, afterSeq, ...(agentIds ?? []), limit],
       );
     },
     agentsWithOpenMessages: () =>
@@ -252,6 +268,11 @@ export function createMailbox(db: Database): Mailbox {
       const refused_prompts = `${get(row.message_id)?.refused_prompts ?? ""} ${promptId}`;
       change(row.message_id, { refused_prompts }, () =>
         db.run("UPDATE messages SET refused_prompts = ? WHERE seq = ?", [refused_prompts, row.seq]),
+      );
+    },
+    resent(row, as) {
+      change(row.message_id, { resent_as: as }, () =>
+        db.run("UPDATE messages SET resent_as = ? WHERE seq = ?", [as, row.seq]),
       );
     },
     tried(row) {

@@ -57,7 +57,7 @@ it("keeps messages and their numbers when their table is made anew", () => {
     INSERT INTO messages (seq, message_id, agent_id, sender, sender_label, body, priority, hops, state, accepted_at, refused_prompts)
       VALUES (7, 'msg_1', 'agt_1', 'owner', 'operator', 'hello', 'normal', 0, 'queued', 1, ' p1');`);
   const before = db.all("SELECT * FROM messages");
-  migrate(db, migrations);
+  migrate(db, migrations.slice(0, 7));
   expect(db.all("SELECT * FROM messages")).toEqual(before);
   const { rowid } = db.run(
     `INSERT INTO messages (message_id, agent_id, sender, sender_label, body, priority, hops, state, accepted_at)

@@ -62,8 +62,19 @@ it("lists dead letters and sends one again as a new message", async () => {
   });
   expect(lost.state).toBe("expired");
   const dead = await house.call("list_messages", {});
-  expect(dead.messages.map((one: any) => one.message_id)).toEqual([lost.message_id]);
+  expect(dead.messages).toMatchObject([
+    { message_id: lost.message_id, agent_name: agent.name, sender: "operator", text: "soon", resent_as: null },
+  ]);
+  expect(dead.messages[0].ended_at).toBe(lost.ended_at);
   const again = await house.call("resend_message", { message_id: lost.message_id });
+  // Nobody has to decide about it any more, and nobody sends it twice.
+  expect((await house.call("list_messages", {})).messages).toEqual([]);
+  const expired = await house.call("list_messages", { states: ["expired"] });
+  expect(expired.messages).toMatchObject([{ message_id: lost.message_id, resent_as: again.message_id }]);
+  await expect(house.call("resend_message", { message_id: lost.message_id })).rejects.toMatchObject({
+    code: "conflict",
+    message: expect.stringContaining(again.message_id),
+  });
   expect(again).toMatchObject({ state: "queued" });
   await house.call("start_new_agent_conversation", { agent_id: agent.agent_id });
   const end = await house.call("get_message", { message_id: again.message_id, wait_for: "processed" });
@@ -71,4 +82,26 @@ it("lists dead letters and sends one again as a new message", async () => {
   await expect(house.call("resend_message", { message_id: again.message_id })).rejects.toMatchObject({
     code: "conflict",
   });
+});
+
+it("still lists what a deleted agent never got, and sends it to another one", async () => {
+  const house = await startHouse();
+  const { session, first, second } = await pair(house);
+  await house.call("clear_agent_conversation", { agent_id: first.agent_id });
+  const lost = await house.call("send_message_to_agent", { agent_id: first.agent_id, message: "for whoever is there" });
+  await house.call("delete_agent", { agent_id: first.agent_id, force: true });
+  for (const filter of [{}, { session_id: session.session_id }, { agent_id: first.agent_id }]) {
+    const { messages } = await house.call("list_messages", filter);
+    expect(messages).toMatchObject([{ message_id: lost.message_id, state: "failed", agent_name: first.name }]);
+  }
+  await expect(house.call("resend_message", { message_id: lost.message_id })).rejects.toMatchObject({
+    code: "not_found",
+    nextStep: expect.stringContaining("agent_id"),
+  });
+  const again = await house.call("resend_message", { message_id: lost.message_id, agent_id: second.agent_id });
+  const end = await house.call("get_message", { message_id: again.message_id, wait_for: "processed" });
+  expect(end).toMatchObject({ state: "processed", reply: expect.stringContaining("for whoever is there") });
+  await house.call("delete_session", { session_id: session.session_id, force: true });
+  const after = await house.call("list_messages", { session_id: session.session_id, states: ["failed", "processed"] });
+  expect(after.messages.map((one: any) => one.message_id)).toEqual([lost.message_id, again.message_id]);
 });

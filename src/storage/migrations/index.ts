@@ -8,6 +8,7 @@ import { migration0004 } from "./0004-pid-birth.ts";
 import { migration0005 } from "./0005-refused-prompts.ts";
 import { migration0006 } from "./0006-open-messages-by-age.ts";
 import { migration0007 } from "./0007-plain-row-numbers.ts";
+import { migration0008 } from "./0008-dead-letters.ts";
 
 export const migrations: readonly Migration[] = [
   migration0001,
@@ -17,4 +18,5 @@ export const migrations: readonly Migration[] = [
   migration0005,
   migration0006,
   migration0007,
+  migration0008,
 ];
