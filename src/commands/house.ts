@@ -12,7 +12,7 @@ import type { AuditLog } from "../audit/log.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import type { Events, Topic } from "../kernel/events.ts";
-import type { Ids } from "../kernel/ids.ts";
+import type { AgentId, Ids } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
 import type { Courier } from "../messages/courier.ts";
 import type { Mailbox } from "../messages/mailbox.ts";
@@ -44,6 +44,9 @@ export interface House {
   /** In the order `auto` tries them. */
   backends: ReadonlyMap<BackendName, TerminalBackend>;
   limits: Limits;
+  /** Agents that the loop breaker stopped, and in which words, until a person writes to them. Not kept over a restart: a person
+   *  who was away that long reads the transcripts. */
+  stoppedLoops: Map<AgentId, string>;
   daemon: { pid: number; version: string; startedAtMs: number };
 }
 

@@ -185,7 +185,8 @@ export function acceptMessage(
     );
   }
   const sender = principal.agentId === null ? undefined : house.registry.agent(principal.agentId);
-  const hops = principal.agentId === null ? 0 : hopsFrom(house, principal.agentId, principal.actor, agent.agent_id);
+  const hops = principal.agentId === null ? 0 : hopsFrom(house, principal.agentId, principal.actor, agent);
+  if (principal.agentId === null) house.stoppedLoops.delete(agent.agent_id);
   const row = house.mailbox.add(
     {
       message_id: house.ids.message(),
@@ -212,12 +213,19 @@ export function acceptMessage(
 }
 
 /** Refuses what would be too much between two agents; see traffic.ts. */
-function hopsFrom(house: House, sender: AgentId, actor: string, recipient: AgentId): number {
+function hopsFrom(house: House, sender: AgentId, actor: string, recipient: AgentRow): number {
   const working = house.mailbox.inState(sender, "delivered").map((row) => row.hops);
-  return admitFromAgent({
-    recent: house.mailbox.recentFrom(actor, recipient, house.clock.now() - RATE_WINDOW_MS),
-    cause: working.length === 0 ? null : Math.max(...working),
-  });
+  try {
+    return admitFromAgent({
+      recent: house.mailbox.recentFrom(actor, recipient.agent_id, house.clock.now() - RATE_WINDOW_MS),
+      cause: working.length === 0 ? null : Math.max(...working),
+    });
+  } catch (refusal) {
+    // Nobody but the agent would hear of it, and it has been told to end its turn.
+    if (refusal instanceof SignalboxError && !refusal.retryable)
+      house.stoppedLoops.set(sender, `its message to ${recipient.name} was refused: ${refusal.message}`);
+    throw refusal;
+  }
 }
 
 /** Throws `not_found` for one that does not concern the caller. */

@@ -143,7 +143,7 @@ export function renderSession(house: House, session: SessionRow, tasks: readonly
     terminal: session.terminal,
     workspace: session.workspace,
     created_at: isoTime(session.created_at),
-    health: healthOf(views),
+    health: healthOf(house, views),
     tasks: countTasks(tasks),
     agents: views.map((view) => renderAgent(house, view, tasks, principal)),
   };
@@ -157,7 +157,7 @@ function renderAgent(house: House, view: AgentView, tasks: readonly TodoTask[], 
     specialization: row.specialization,
     state: view.state,
     waiting_for: renderWaitingFor(view),
-    state_reason: view.reason,
+    state_reason: view.reason ?? house.stoppedLoops.get(row.agent_id) ?? null,
     since: isoTime(view.sinceMs),
     evidence: view.evidence,
     conversation_id: row.conversation_id,
@@ -173,10 +173,12 @@ function renderAgent(house: House, view: AgentView, tasks: readonly TodoTask[], 
 }
 
 /** One word and, where something is wrong, what: `ok`, or `attention: Agent_2 is waiting`. */
-function healthOf(views: readonly AgentView[]): string {
-  const troubled = views.filter((view) => ["waiting", "crashed", "failed"].includes(view.state));
-  if (troubled.length === 0) return "ok";
-  return `attention: ${troubled.map((view) => `${view.row.name} is ${view.state}`).join(", ")}`;
+function healthOf(house: House, views: readonly AgentView[]): string {
+  const troubles = views.flatMap(({ row, state }) => [
+    ...(["waiting", "crashed", "failed"].includes(state) ? [`${row.name} is ${state}`] : []),
+    ...(house.stoppedLoops.has(row.agent_id) ? [`${row.name} was stopped in a loop`] : []),
+  ]);
+  return troubles.length === 0 ? "ok" : `attention: ${troubles.join(", ")}`;
 }
 
 /** An observer reads what agents wrote without what looks like a secret. */

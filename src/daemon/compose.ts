@@ -108,6 +108,7 @@ export function compose(world: World): Composed {
     workplaces,
     supervisor,
     mailbox,
+    stoppedLoops: new Map(),
     courier,
     audit,
     tokens,

@@ -39,6 +39,18 @@ it("breaks a conversation in which two agents only keep each other going", async
   }
   const loop = house.call("send_message_to_agent", { agent_id: to.agent_id, message: "hop 9" }, as(from));
   await expect(loop).rejects.toMatchObject({ code: "limit_reached", retryable: false });
+  const shown = async () => {
+    const [session] = (await house.call("get_session_status", {})).sessions;
+    const agent = session.agents.find((one: any) => one.agent_id === from.agent_id);
+    return { health: session.health, reason: agent.state_reason };
+  };
+  expect(await shown()).toEqual({
+    health: `attention: ${from.name} was stopped in a loop`,
+    reason: expect.stringMatching(`its message to ${to.name} was refused: .*loop`),
+  });
+  // A person's word is what it waits for.
+  await house.call("send_message_to_agent", { agent_id: from.agent_id, message: "enough" });
+  expect(await shown()).toEqual({ health: "ok", reason: null });
 }, 60_000);
 
 it("broadcasts to every agent of the session but the sender, one receipt each", async () => {
