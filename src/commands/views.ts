@@ -73,7 +73,10 @@ export function renderMessage(row: MessageRow, principal: Principal): z.infer<ty
     evidence: row.evidence,
     attempts: row.attempts,
     reply: forReader(row.reply, principal),
-    failure: row.failure_code === null ? null : { code: row.failure_code, message: row.failure_message ?? "" },
+    failure:
+      row.failure_code === null
+        ? null
+        : { code: row.failure_code, message: forReader(row.failure_message, principal) ?? "" },
   };
 }
 
