@@ -6,7 +6,7 @@ import type { Clock, Timer } from "../kernel/clock.ts";
 import type { AgentId, MessageId } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
 import { isHookChannel, resolveLate, type Step } from "./delivery.ts";
-import { isOurs, isWhole, letterOf } from "./envelope.ts";
+import { isOurs, isWhole, letterOf, wordsBeside } from "./envelope.ts";
 import { type Ledger, verdict } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
@@ -21,6 +21,9 @@ const STALLED_MS = 500;
 /** A program that has not read its keys for this long hangs, and will need a person rather than more keys. */
 const KEYS_HELD_MS = 30_000;
 
+/** Who has not touched a draft with a letter in it for so long has gone away. */
+const LEFT_ALONE_MS = 8_000;
+
 interface Wait {
   timer: Timer | null;
   /** When it was handed over, or first seen as handed over by an earlier daemon. */
@@ -34,6 +37,8 @@ interface Wait {
   outputSeen: number | null;
   /** Its process has drawn something later than that: a transcript that does not show the message by then never will. */
   outlivedIt: boolean;
+  /** A person's words stand beside the letter, since when so. */
+  beside: { draft: string; viewerInputs: number; sinceMs: number } | null;
   /** Only the letter was typed; its Enter follows when it is seen to stand in the box as a letter. */
   isPasted: boolean;
 }
@@ -65,6 +70,8 @@ export function createConfirmations(deps: {
   arrived: (agentId: AgentId) => void;
   /** The message is back in the queue, which may go on. */
   returned: (agentId: AgentId) => void;
+  /** A letter is to be taken out of the box again; these words beside it are a person's and are to stay. */
+  parted: (agentId: AgentId, words: string) => void;
 }): Confirmations {
   const { mailbox, ledger, lines, clock, log } = deps;
   const waits = new Map<MessageId, Wait>();
@@ -86,6 +93,7 @@ export function createConfirmations(deps: {
       outputAtWrite: null,
       outputSeen: null,
       outlivedIt: false,
+      beside: null,
       isPasted: false,
     };
     if (viewerInputs !== undefined) wait.keysAtWrite = viewerInputs;
@@ -142,12 +150,36 @@ export function createConfirmations(deps: {
           }
         : null,
     });
+    const words =
+      step.do === "wait" && isSameProcess && wait !== undefined && sighting !== null && traces.transcript !== null
+        ? wordsLeftAlone(row, line, wait, sighting)
+        : null;
     const areKeysHeld = isSameProcess && (wait?.keysHeldUntilMs ?? 0) > clock.monotonicMs();
     // One that is to end may take it until it has ended.
     const isUndecided = areKeysHeld || lines.isLeftBehind(agentId);
     const next: Step = isUndecided && step.do !== "confirm" ? { do: "wait" } : step;
+    if (words !== null && !isUndecided) {
+      log.info("message.late", { message: id, step: "part" });
+      deps.parted(agentId, words);
+      return await carryOut(row, { do: "return", reason: "a person's words stand beside it" }, { line, traces });
+    }
     log[next.do === "wait" ? "debug" : "info"]("message.late", { message: id, step: next.do });
     await carryOut(row, next, { line, traces });
+  };
+
+  /** A person's words beside the letter that nobody has touched for long: left to them, the message might wait for ever. */
+  const wordsLeftAlone = (
+    row: MessageRow,
+    line: Line,
+    wait: Wait,
+    { reading, viewerInputs }: Awaited<ReturnType<Line["look"]>>,
+  ): string | null => {
+    const nowMs = clock.monotonicMs();
+    const isSame = wait.beside?.draft === reading.draft && wait.beside.viewerInputs === viewerInputs;
+    if (!isSame) wait.beside = { draft: reading.draft, viewerInputs, sinceMs: nowMs };
+    const aloneMs = nowMs - (wait.beside?.sinceMs ?? nowMs);
+    if (row.channel !== "prompt" || line.state !== "ready" || aloneMs < LEFT_ALONE_MS) return null;
+    return wordsBeside(reading.draft, line.kind.typed(letterOf(row)), row.message_id);
   };
 
   /** Where the letter stands whole, the box is ours whatever was pressed meanwhile: a person's keys went to a dialog, or the

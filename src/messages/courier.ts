@@ -83,6 +83,7 @@ export function createCourier(deps: {
     log,
     arrived: (agentId) => turns.watch(agentId),
     returned: (agentId) => ring(agentId),
+    parted: box.owe,
   });
   /** Where a queued message is; one that has arrived is `delivered` from now on. */
   const locate = (message: MessageRow): Whereabouts["is"] => {

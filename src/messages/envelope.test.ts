@@ -11,6 +11,7 @@ import {
   oneLine,
   sanitise,
   wordsAround,
+  wordsBeside,
 } from "./envelope.ts";
 
 const id = "msg_0123456789abcdefghjkmnpqrs" as MessageId;
@@ -138,6 +139,18 @@ describe("a draft in the box", () => {
 
   it("with a person's word from our letter is still the person's", () => {
     expect(isOurs("two", whole, false)).toBe(false);
+  });
+
+  it("beside which a person's words stand gives them back where they can be told", () => {
+    const beside = (draft: string) => wordsBeside(draft, whole, id);
+    expect(beside(`mine ${whole}`)).toBe("mine");
+    expect(beside(`${whole} yours`)).toBe("yours");
+    expect(beside(`mine${whole}yours`)).toBe("mine yours");
+    expect(beside(whole)).toBeNull();
+    // Broken by the box or by the person: nobody knows.
+    expect(beside(`mine\nand more ${whole}`)).toBeNull();
+    expect(beside(`! ${whole}`)).toBeNull();
+    expect(beside(`mine ${whole.slice(0, -2)}`)).toBeNull();
   });
 });
 

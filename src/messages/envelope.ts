@@ -95,6 +95,16 @@ export function wordsAround(prompt: string, letter: string, id: MessageId): { be
   return { before: plain.slice(0, starts[0] ?? 0).trim(), after: rests.filter((rest) => rest !== "").join(" ") };
 }
 
+/** A person's words on either side of the whole letter in a prompt box; null where there are none, or where they cannot be told: a
+ *  box breaks lines where it likes, and behind a `!` it is another box. */
+export function wordsBeside(draft: string, letter: string, id: MessageId): string | null {
+  const { before, after } = wordsAround(draft, letter, id);
+  const isAll = withoutBlanks(before + letter + after) === withoutBlanks(draft);
+  if (!isAll || draft.startsWith("!") || /\n/u.test(before + after)) return null;
+  const words = [before, after].filter((part) => part !== "").join(" ");
+  return words === "" ? null : words;
+}
+
 /** A person's words before the message's header and amid it, if it stands there with blanks or, at one place, other words in it; null
  *  where it does not, or is a quotation. What they wrote behind the message cannot be told from it. */
 export function wordsInHeader(prompt: string, id: MessageId): string | null {

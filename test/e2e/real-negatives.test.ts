@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { skipsRealClaude } from "../support/real-claude.ts";
-import { type Answer, CallFailed, startRealProduct } from "../support/real-product.ts";
+import { type Answer, CallFailed, startRealProduct, until } from "../support/real-product.ts";
 
 const SENDERS = 4;
 const MESSAGES_EACH = 5;
@@ -15,6 +15,12 @@ async function fresh(options: Parameters<typeof startRealProduct>[0] = {}) {
   const product = await startRealProduct(options);
   onTestFinished(async () => void (await product.stop()));
   return product;
+}
+
+/** Runs commands on the agent's own tmux server. */
+function tmuxOf(agent: Answer): (...words: string[]) => string {
+  const socket = /-S '?([^' ]+)/.exec(agent.terminal.attach)?.[1] ?? "";
+  return (...words) => execFileSync("tmux", ["-S", socket, ...words], { encoding: "utf8" });
 }
 
 describe.skipIf(skipsRealClaude())("with the real program", { timeout: 120_000 }, () => {
@@ -58,6 +64,25 @@ describe.skipIf(skipsRealClaude())("with the real program", { timeout: 120_000 }
     expect(product.processes("agent")).toEqual([]);
   });
 
+  it("words that a letter ran into and that their person left alone: they stay in the box, and the message arrives without them", async () => {
+    const product = await fresh();
+    const session = await product.call("create_session", { root_path: product.root, trust: true, terminal: "tmux" });
+    const agent = await product.call("create_agent", { session_id: session.session_id, wait_s: 60 });
+    const { pid } = await product.agent(agent.agent_id);
+    const tmux = tmuxOf(agent);
+    const screen = () => tmux("capture-pane", "-p", "-t", agent.terminal.ref);
+    // A program that stands still shows no key, so nobody can know of the person's; and keys sent like this count as nobody's.
+    process.kill(pid, "SIGSTOP");
+    tmux("send-keys", "-t", agent.terminal.ref, "-l", "half a thought");
+    const { message_id } = await product.send(agent.agent_id, "from outside");
+    await until("it is typed", async () => (await product.call("get_message", { message_id })).state === "sending");
+    process.kill(pid, "SIGCONT");
+    expect(await product.end(message_id)).toMatchObject({ state: "processed", failure: null });
+    expect(product.turns(message_id)).toBe(1);
+    expect(product.model.turnsWith("half a thought")).toEqual([]);
+    await until("their words stand in the box", () => screen().includes("half a thought"));
+  });
+
   it("a shell where the agent was: nothing is typed into it, and the message goes to the agent that comes back", async () => {
     const product = await fresh();
     const session = await product.call("create_session", { root_path: product.root, trust: true, terminal: "tmux" });
@@ -65,8 +90,7 @@ describe.skipIf(skipsRealClaude())("with the real program", { timeout: 120_000 }
     expect(agent).toMatchObject({ state: "ready", terminal: { backend: "tmux" } });
     const first = await product.send(agent.agent_id, "so that there is a conversation to resume");
     expect(await product.end(first.message_id)).toMatchObject({ state: "processed", failure: null });
-    const socket = /-S '?([^' ]+)/.exec(agent.terminal.attach)?.[1] ?? "";
-    const tmux = (...words: string[]) => execFileSync("tmux", ["-S", socket, ...words], { encoding: "utf8" });
+    const tmux = tmuxOf(agent);
     const pane = tmux("list-panes", "-t", `=signalbox:=${agent.terminal.ref}`, "-F", "#{pane_id}").trim();
     tmux("respawn-pane", "-k", "-t", pane, "env PS1='shell> ' sh");
     const canary = join(product.root, "canary");

@@ -81,6 +81,7 @@ const FOUND: readonly [seed: number, what: string][] = [
     362543,
     "a process that outlived its terminal was forgotten when its agent was closed, and a second one took its conversation",
   ],
+  [455879, "a letter pasted behind words that their person left alone stood in the box for ever"],
   [38043, "a start that a full disk refused left an agent `starting` for ever"],
 ];
 
