@@ -66,6 +66,8 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
   let lastEscapeMs = Number.NEGATIVE_INFINITY;
   let promptCount = 0;
   let prompts = 0;
+  /** What an interrupt put back into the box before the gate's word was heard; the gate may have let it pass. */
+  const cameBack = new Set<string>();
   let promptId = "";
   let isUnasked = false;
   let carried: string[] = [];
@@ -214,7 +216,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
     try {
       await sleep(random.between(14, 100));
       report("busy");
-      const isNew = !idsIn(prompt).some((id) => world.passed.has(id));
+      const isNew = !idsIn(prompt).some((id) => world.passed.has(id) || cameBack.has(id));
       const answer = await unlessInterrupted(askPromptHooks(prompt, newPromptId()));
       if (phase === "over") return; // The answer came to nobody.
       if (answer?.decision === "block") {
@@ -236,6 +238,7 @@ export function startAgent(world: AgentWorld, io: ProgramIo): AgentProgram {
       }
     } catch (error) {
       if (!(error instanceof Interrupted)) throw error;
+      for (const id of idsIn(prompt)) cameBack.add(id);
       box.putBack(prompt);
       draftFrom = null;
       draftSinceMs = now();
