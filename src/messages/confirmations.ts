@@ -37,6 +37,9 @@ interface Wait {
   outputSeen: number | null;
   /** Its process has drawn something later than that: a transcript that does not show the message by then never will. */
   outlivedIt: boolean;
+  /** Enters pressed by themselves since a person last touched the box, and when last. */
+  enters: number;
+  enteredAtMs: number;
   /** A person's words stand beside the letter, since when so. */
   beside: { draft: string; viewerInputs: number; sinceMs: number } | null;
   /** Only the letter was typed; its Enter follows when it is seen to stand in the box as a letter. */
@@ -93,6 +96,8 @@ export function createConfirmations(deps: {
       outputAtWrite: null,
       outputSeen: null,
       outlivedIt: false,
+      enters: 0,
+      enteredAtMs: Number.NEGATIVE_INFINITY,
       beside: null,
       isPasted: false,
     };
@@ -133,6 +138,8 @@ export function createConfirmations(deps: {
     const traces = tracesOf(lines, row);
     const step = resolveLate({
       attempts: row.attempts,
+      enters: wait?.enters ?? 0,
+      sinceEnterMs: clock.monotonicMs() - (wait?.enteredAtMs ?? Number.NEGATIVE_INFINITY),
       waitedMs: clock.monotonicMs() - (wait?.sinceMs ?? clock.monotonicMs()),
       ...traces,
       mayBeUnseen: isHookChannel(row.channel) && wait?.outlivedIt !== true,
@@ -186,7 +193,9 @@ export function createConfirmations(deps: {
    *  daemon that typed it has died and its count of human keys with it. */
   const recogniseBox = (row: MessageRow, line: Line, { reading, viewerInputs }: Awaited<ReturnType<Line["look"]>>) => {
     const wait = waits.get(row.message_id);
-    if (wait !== undefined && isWhole(reading.draft, line.kind.typed(letterOf(row)))) wait.keysAtWrite = viewerInputs;
+    if (wait === undefined || !isWhole(reading.draft, line.kind.typed(letterOf(row)))) return;
+    if (wait.keysAtWrite !== viewerInputs) wait.enters = 0;
+    wait.keysAtWrite = viewerInputs;
   };
 
   const carryOut = async (
@@ -206,9 +215,11 @@ export function createConfirmations(deps: {
         if (wait?.isPasted) wait.isPasted = false;
         else mailbox.tried(row);
         expect(row);
-        return await line?.terminal.write(line.kind.keys.enter, {
+        await line?.terminal.write(line.kind.keys.enter, {
           ifViewerInputs: wait?.keysAtWrite ?? -1,
         });
+        if (wait !== undefined) Object.assign(wait, { enters: wait.enters + 1, enteredAtMs: clock.monotonicMs() });
+        return;
       }
       case "return":
         // Nobody is left to return it to.

@@ -38,6 +38,8 @@ describe("a message's states", () => {
 
 const sighting = fc.record({
   attempts: fc.integer({ min: 1, max: 9 }),
+  enters: fc.integer({ min: 0, max: 9 }),
+  sinceEnterMs: fc.integer({ min: 0, max: 100_000 }),
   waitedMs: fc.integer({ min: 0, max: 20_000 }),
   transcript: fc.option(fc.record({ hasMarker: fc.boolean() }), { nil: null }),
   noted: fc.constantFrom("no" as const, "yes" as const, "left" as const),
@@ -100,8 +102,24 @@ describe("a confirmation that is late", () => {
     );
   });
 
+  it("presses Enter more and more rarely at a letter that stands in the box", () => {
+    const seen = {
+      attempts: 1,
+      waitedMs: 10_000,
+      transcript: { hasMarker: false },
+      noted: "no",
+      mayBeUnseen: false,
+      line: { state: "ready", promptBox: "draft", keysByPerson: false, hasDrawn: true },
+    } as const;
+    const pauseS = (enters: number) =>
+      [0, 1, 2, 4, 8, 16, 32, 60].find((s) => resolveLate({ ...seen, enters, sinceEnterMs: s * 1_000 }).do !== "wait");
+    expect([0, 1, 4, 5, 6, 7, 8, 9, 10, 50].map(pauseS)).toEqual([0, 0, 0, 4, 8, 16, 32, 60, 60, 60]);
+  });
+
   it("gives up after so many attempts, and says that it certainly did not arrive", () => {
     const seen = {
+      enters: 0,
+      sinceEnterMs: 0,
       waitedMs: 10_000,
       transcript: { hasMarker: false },
       noted: "no",

@@ -58,6 +58,9 @@ export interface Sighting {
   attempts: number;
   /** How long ago it was handed over. */
   waitedMs: number;
+  /** How often Enter was pressed for it by itself since a person last touched the box, and how long ago. */
+  enters: number;
+  sinceEnterMs: number;
   /** What the transcript says; null when it cannot be read although one should exist. */
   transcript: { hasMarker: boolean } | null;
   /** Whether the program noted down a prompt with it. `left`: and no transcript will tell more of it. */
@@ -85,6 +88,16 @@ export type Step =
 /** More tries than this have never helped; the person should hear of it. */
 export const ATTEMPTS_MAX = 5;
 
+/** An Enter that has done nothing so often means something else there, as in a vim mode that a person has left on: it is pressed more
+ *  and more rarely. */
+const ENTERS_AT_ONCE = 5;
+const ENTER_PAUSE_MAX_MS = 60_000;
+
+function enterPauseMs(enters: number): number {
+  if (enters < ENTERS_AT_ONCE) return 0;
+  return Math.min(ENTER_PAUSE_MAX_MS, 1_000 * 2 ** (enters - ENTERS_AT_ONCE + 2));
+}
+
 /** A message may be one that its program always changes; a person whose keys run into every try will hear of it as well. */
 export const REFUSALS_MAX = 20;
 
@@ -110,7 +123,10 @@ export function resolveLate(seen: Sighting): Step {
   if (seen.line.state === "busy" || seen.line.promptBox === "absent") return { do: "wait" };
   // Taken once, it came back into the box by an interrupt.
   if (seen.line.promptBox === "draft" && seen.transcript === null && seen.noted === "yes") return { do: "confirm" };
-  if (seen.line.promptBox === "draft") return seen.line.keysByPerson ? { do: "wait" } : { do: "press_enter" };
+  if (seen.line.promptBox === "draft")
+    return seen.line.keysByPerson || seen.sinceEnterMs < enterPauseMs(seen.enters)
+      ? { do: "wait" }
+      : { do: "press_enter" };
   if (!seen.line.hasDrawn) return { do: "wait" };
   if (isEarly) return { do: "wait" };
   if (seen.transcript === null)

@@ -5,6 +5,7 @@ import {
   compose,
   isBlank,
   isOurs,
+  isWhole,
   markerOf,
   messageIdIn,
   messageIdsIn,
@@ -139,6 +140,15 @@ describe("a draft in the box", () => {
 
   it("with a person's word from our letter is still the person's", () => {
     expect(isOurs("two", whole, false)).toBe(false);
+  });
+
+  it("is the whole letter when it shows all of it, or a placeholder that counts as many lines", () => {
+    const long = letter("one\ntwo\nthree\nfour");
+    expect(isWhole(long, long)).toBe(true);
+    expect(isWhole("[Pasted text #3 +4 lines]", long)).toBe(true);
+    expect(isWhole("[Pasted text #3 +5 lines]", long)).toBe(false);
+    expect(isWhole("[Pasted text #1 +2 lines][Pasted text #3 +4 lines]", long)).toBe(false);
+    expect(isWhole("[Pasted text #3 +4 lines] mine", long)).toBe(false);
   });
 
   it("beside which a person's words stand gives them back where they can be told", () => {

@@ -161,10 +161,15 @@ export function isOurs(draft: string, letter: string, isUntouched: boolean): boo
   return isUntouched && /^\[pasted text #\d+[^\]]*\]$/iu.test(draft.trim());
 }
 
-/** Whether the box holds the whole letter and nothing else, as far as the screen can tell. */
+/** Whether the box holds the whole letter and nothing else, as far as the screen can tell: of a long one it shows a placeholder that
+ *  counts its line breaks. */
 export function isWhole(draft: string, letter: string): boolean {
+  const [, breaks] = FOLDED.exec(draft.trim()) ?? [];
+  if (breaks !== undefined) return Number(breaks) === letter.split("\n").length - 1;
   return withoutBlanks(draft).replace(PASTE_ENDS, "") === withoutBlanks(letter);
 }
+
+const FOLDED = /^\[pasted text #\d+ \+(\d+) lines\]$/iu;
 
 /** Whether the prompt is the beginning of the letter and its rest is missing. */
 export function isCutShort(prompt: string, letter: string): boolean {

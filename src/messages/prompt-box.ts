@@ -20,6 +20,8 @@ const TOUCHED_LATELY_MS = 60_000;
 const BLOCKED_BACK_MS = 1_000;
 /** A box that will not empty is left to its person. */
 const CLEARS_MAX = 5;
+/** So is a draft that cannot be put aside: the key means something else where it stands. */
+const STASHES_MAX = 3;
 
 /** A letter, or the placeholder of one that was folded, in a draft without its blanks (the box breaks lines where it likes). */
 const LETTER_IN_BOX = /\[signalboxmsg_|\[pastedtext#/iu;
@@ -58,7 +60,7 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
     AgentId,
     { terminal: Line["terminal"]; viewerInputs: number; atMs: number; untilMs: number }
   >();
-  const drafts = new Map<AgentId, Seen & { sinceMs: number }>();
+  const drafts = new Map<AgentId, Seen & { sinceMs: number; stashes: number }>();
   const redrawnAtMs = new Map<AgentId, number>();
 
   const ringAfter = (agentId: AgentId, delayMs: number) => void clock.after(delayMs, () => deps.ring(agentId));
@@ -118,11 +120,15 @@ export function createPromptBox(deps: { mailbox: Mailbox; clock: Clock; ring: (a
       }
       const before = drafts.get(agentId);
       const isSame = before?.draft === seen.draft && before.viewerInputs === seen.viewerInputs;
-      if (!isSame) drafts.set(agentId, { ...seen, sinceMs: clock.monotonicMs() });
+      const stashes = before?.draft === seen.draft ? before.stashes : 0;
+      if (!isSame) drafts.set(agentId, { ...seen, sinceMs: clock.monotonicMs(), stashes });
       const { stash } = line.kind.keys;
-      if (stash === null || seen.isStashed) return; // A later look sees the person empty the box.
+      // A later look sees the person empty the box.
+      if (stash === null || seen.isStashed || stashes >= STASHES_MAX) return;
       const quietMs = isSame ? clock.monotonicMs() - before.sinceMs : 0;
       if (quietMs < DRAFT_QUIET_MS) return ringAfter(agentId, DRAFT_QUIET_MS - quietMs + 1);
+      // Its quiet begins anew: pressed again because the picture was late, the same key would bring the draft back.
+      drafts.set(agentId, { ...seen, sinceMs: clock.monotonicMs(), stashes: stashes + 1 });
       await line.terminal.write(stash, { ifViewerInputs: seen.viewerInputs });
       awaitRedraw(agentId);
     },

@@ -446,6 +446,44 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     expect(ends.map(({ message_id }) => product.turns(message_id))).toEqual(ends.map(() => 1));
   });
 
+  it("a long message that was pasted and not yet submitted when the daemon was killed is submitted by the next one", async () => {
+    const agent = await oneAgent();
+    const person = await product.attach(agent.agent_id, agent.name);
+    // Where a person has just typed, a letter is pasted first, and its Enter follows when it is seen to stand there.
+    person.type("soon gone");
+    await until("it is seen", async () => (await screenOf(agent)).includes("soon gone"));
+    person.type("\x15");
+    await until("it is gone", async () => !(await screenOf(agent)).includes("soon gone"));
+    const { pid } = await product.agent(agent.agent_id);
+    process.kill(pid, "SIGSTOP");
+    const message = await send(agent, Array.from({ length: 6 }, (_, n) => `line ${n} of a long one`).join("\n"));
+    await until("it is typed", async () => (await receipt(message)).state === "sending");
+    await killDaemon();
+    process.kill(pid, "SIGCONT");
+    expect(await end(message)).toMatchObject({ state: "processed", failure: null });
+    expect(product.turns(message.message_id)).toBe(1);
+    await person.leave();
+  });
+
+  it("Left in an empty box opens no view into which the conversation would go, out of our hands", async () => {
+    const agent = await oneAgent();
+    await end(await send(agent, "so that there is a conversation"));
+    await product.call("wait_for_agent", { agent_id: agent.agent_id, until: "ready", wait_s: 30 });
+    const person = await product.attach(agent.agent_id, agent.name);
+    person.type("\x1b[D");
+    // Keys are read in order: what this one does shows that the one before has been read.
+    person.type("?");
+    await until("the key behind it is read", async () => (await screenOf(agent)).includes("ctrl+s to stash"));
+    person.type("\x7f");
+    const message = await end(await send(agent, "still here"));
+    expect(message).toMatchObject({ state: "processed", failure: null });
+    expect((await product.agent(agent.agent_id)).conversation_id).toBe(agent.conversation_id);
+    await person.leave();
+    await product.call("delete_agent", { agent_id: agent.agent_id, force: true });
+    const names = product.processes().filter(({ commandLine }) => commandLine.includes(agent.conversation_id));
+    expect(names).toEqual([]);
+  });
+
   it("a dialog that was open when the daemon was killed can be answered through the next one", async () => {
     const agent = await oneAgent();
     const bash = asksForBash("across daemons");

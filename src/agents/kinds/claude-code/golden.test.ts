@@ -158,6 +158,20 @@ describe("a screen nobody recorded", () => {
     });
   });
 
+  it("holds a prompt that was called back from the history: a draft under a rule that says so", () => {
+    const [top] = idle.lines.flatMap((line, row) => (line.startsWith("─") ? [row] : [])).slice(-2);
+    const rule = `─── History 1/12 ${"─".repeat(idle.size.cols - 17)}`;
+    const replaced = (lines: string[], at: number, by: string) => lines.map((line, row) => (row === at ? by : line));
+    const box = (top ?? 0) + 1;
+    const recalled = {
+      ...idle,
+      lines: replaced(replaced(idle.lines, top ?? 0, rule), box, "❯ an old prompt"),
+      brightLines: replaced(replaced(idle.brightLines, top ?? 0, rule), box, "❯ an old prompt"),
+      cursor: { row: box, col: 15, visible: true },
+    };
+    expect(readScreen(recalled)).toMatchObject({ promptBox: "draft", draft: "an old prompt" });
+  });
+
   it("holds a ghost suggestion: the box is empty until something bright stands in it", () => {
     const row = idle.cursor.row;
     const withText = (lines: string[], text: string) => lines.map((line, i) => (i === row ? `❯ ${text}` : line));

@@ -52,6 +52,9 @@ export function launch(request: LaunchRequest): LaunchPlan {
       // A fleet that updates the program under itself restarts into a version nobody chose. An outer setting wins.
       DISABLE_AUTOUPDATER: "1",
       ...request.env,
+      // One key (Left, in an empty box) would move the conversation into the program's own background service, under another id
+      // and out of our hands (measured: it goes on there when its agent is deleted).
+      CLAUDE_CODE_DISABLE_AGENT_VIEW: "1",
       SIGNALBOX_HOOKS_URL: request.hooksUrl,
       SIGNALBOX_HOOK_SECRET: request.hookSecret,
       SIGNALBOX_PROMPT_RECORD: request.promptRecord,

@@ -47,9 +47,11 @@ function findBox(screen: Screen): Box | null {
   return isFocused && isRest ? { top: above + 1, end: below } : null;
 }
 
-/** A rule runs through the whole width; the agent's name may stand in it near the right end. */
+/** A rule runs through the whole width; the agent's name may stand in it near the right end, and near the left, over a prompt that
+ *  was called back, its place in the history. */
 function isRule(line: string, cols: number): boolean {
-  return line.length >= cols - 1 && /^─{8}/.test(line) && /^─+( [^─]+ ─+)?$/.test(line);
+  const plain = line.replace(/^─{3} History \d+\/\d+ ─/u, "─".repeat(8));
+  return line.length >= cols - 1 && /^─{8}/.test(plain) && /^─+( [^─]+ ─+)?$/.test(plain);
 }
 
 function readBox(screen: Screen, { top, end }: Box): ScreenReading {
