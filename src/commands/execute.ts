@@ -57,7 +57,7 @@ export function createCommands(house: House, specs: readonly Spec[], notice: () 
       );
     }
     try {
-      authorize(principal, spec.name, spec.level);
+      authorize(principal, spec);
       const parsed = parse(spec, input);
       const answer = await once(spec, principal, parsed, context);
       await house.db.durable();

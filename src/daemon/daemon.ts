@@ -6,7 +6,7 @@ import { realpathSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import type { Principal } from "../access/principal.ts";
-import { mayCall } from "../access/roles.ts";
+import { authorize, mayCall } from "../access/roles.ts";
 import { createExecutables } from "../agents/executables.ts";
 import type { AgentKind, AgentKindName } from "../agents/kind.ts";
 import { claudeCode } from "../agents/kinds/claude-code/index.ts";
@@ -119,7 +119,7 @@ export async function startDaemon(
     });
     undo.push(() => composed.detach());
 
-    const edge = { commands: composed.commands, clock, log, version, mayCall: mayList };
+    const edge = { commands: composed.commands, clock, log, version, mayCall };
     const mcpHttp = createMcpHttpHandler({ ...edge, authenticate: composed.house.tokens.authenticate });
     undo.push(() => mcpHttp.close());
     const http = (host: string, port: number) =>
@@ -250,10 +250,6 @@ function hooksOf(composed: Composed) {
   };
 }
 
-function mayList(principal: Principal, command: { name: string; level: "LOW" | "MEDIUM" | "HIGH" }): boolean {
-  return mayCall(principal, command.name, command.level);
-}
-
 /** Whoever reaches the private socket is the daemon's own user and may choose a role; a token narrows that. */
 function admit(preface: Preface, config: Config, composed: Composed): Principal {
   refuseOtherOptions(preface, config);
@@ -298,6 +294,7 @@ function withDaemonCalls(
     list: commands.list,
     async execute(principal, name, input, context) {
       if (name === "describe_daemon") {
+        authorize(principal, { name, level: "LOW" });
         const { stateDir, logDir, securityLevel } = daemon.config;
         return {
           pid: process.pid,
@@ -311,13 +308,7 @@ function withDaemonCalls(
         };
       }
       if (name === "stop_daemon") {
-        if (principal.role === "observer" || principal.role === "agent") {
-          throw new SignalboxError(
-            "permission_denied",
-            `The role ${principal.role} may not stop the daemon.`,
-            "Ask the owner.",
-          );
-        }
+        authorize(principal, { name, level: "MEDIUM" });
         // After the answer is on its way.
         systemClock.after(50, daemon.askToStop);
         return { stopping: true, pid: process.pid };

@@ -3,6 +3,8 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { Principal } from "../../src/access/principal.ts";
+import { mayCall } from "../../src/access/roles.ts";
 import { COMMAND_TABLE } from "../../src/commands/table.ts";
 import { OBSERVER, OPERATOR, OWNER, startHouse, type TestHouse, withAgent } from "../support/house.ts";
 
@@ -157,6 +159,84 @@ describe("roles", () => {
     expect(house.house.tokens.authenticate(made.token)).toMatchObject({ role: "observer" });
     await house.call("revoke_token", { id: made.id }, OWNER);
     expect(house.house.tokens.authenticate(made.token)).toBeNull();
+  });
+});
+
+describe("a token that is bound to one session", () => {
+  const boundTo = (session_id: unknown, role: Principal["role"]): Principal => ({
+    role,
+    sessionId: session_id as Principal["sessionId"],
+    agentId: null,
+    actor: "token:tok_1",
+  });
+
+  it("is refused what concerns more than its session, whatever its role, and is not offered it", async () => {
+    const house = await startHouse();
+    const { session_id } = await house.call("create_session", { root_path: house.root });
+    const made = await house.call("create_token", { role: "observer" }, OWNER);
+    const owner = boundTo(session_id, "owner");
+    const before = rows(house);
+    for (const [command, input] of [
+      ["create_session", { root_path: house.root }],
+      ["get_audit_log", {}],
+      ["create_token", { role: "owner" }],
+      ["create_token", { role: "owner", session_id }],
+      ["revoke_token", { id: made.id }],
+    ] as const) {
+      await expect(house.call(command, input, owner)).rejects.toMatchObject({
+        code: "permission_denied",
+        message: expect.stringContaining("bound to one session"),
+        nextStep: expect.stringContaining("signalbox token create --role owner"),
+      });
+    }
+    expect(rows(house)).toEqual(before);
+    expect(house.house.tokens.authenticate(made.token)).not.toBeNull();
+    for (const name of ["stop_daemon", "describe_daemon"]) expect(mayCall(owner, { name, level: "LOW" })).toBe(false);
+  });
+
+  it("is offered nothing else but what names a session, an agent or a message, or shows its own session alone", () => {
+    const shown = COMMAND_TABLE.filter((command) => mayCall(boundTo("ses_1", "owner"), command));
+    const isNamed = (field: { safeParse(value: unknown): { success: boolean } } | undefined) =>
+      field?.safeParse(undefined).success === false;
+    const unnamed = shown.filter(({ input: { shape } }) =>
+      [shape.session_id, shape.agent_id, shape.message_id].every((field) => !isNamed(field as never)),
+    );
+    expect(unnamed.map(({ name }) => name)).toEqual(["get_session_status", "list_messages"]);
+  });
+
+  it("finds nothing of other sessions, by whatever command", async () => {
+    const house = await startHouse();
+    const { session, agent } = await withAgent(house);
+    const sent = await house.call("send_message_to_agent", { agent_id: agent.agent_id, message: "not yours" });
+    const { session_id: own } = await house.call("create_session", { root_path: house.root });
+    const principal = boundTo(own, "owner");
+    const theirs: Record<string, unknown> = {
+      session_id: session.session_id,
+      agent_id: agent.agent_id,
+      message_id: sent.message_id,
+      message: "hello",
+      request_id: "req_1",
+      decision: "allow",
+      kind: "scripted",
+    };
+    const before = rows(house);
+    for (const { name, input, level } of COMMAND_TABLE) {
+      if (!mayCall(principal, { name, level })) continue;
+      const given = Object.fromEntries(
+        Object.keys(input.shape).flatMap((key) => (key in theirs ? [[key, theirs[key]]] : [])),
+      );
+      const call = house.call(name, given, principal);
+      await expect(call, name).rejects.toMatchObject({ code: "not_found" });
+    }
+    expect(rows(house)).toEqual(before);
+    const status = await house.call("get_session_status", {}, principal);
+    expect(status.sessions.map(({ session_id }: any) => session_id)).toEqual([own]);
+    const listed = await house.call(
+      "list_messages",
+      { states: ["queued", "sending", "delivered", "processed"] },
+      principal,
+    );
+    expect(listed.messages).toEqual([]);
   });
 });
 
