@@ -258,6 +258,32 @@ it("writes one audit row for each command and each refusal, in order, chained, a
   expect([...page.entries, ...rest.entries].map((entry: any) => entry.seq)).toEqual([1, 2, 3, 4]);
 });
 
+it("says in a refusal's audit row whom it was about, where the call named one by something like an id", async () => {
+  const house = await startHouse();
+  const { session, agent } = await withAgent(house);
+  const { session_id } = session;
+  const { agent_id } = agent;
+  const peer = { role: "agent", sessionId: session_id, agentId: agent_id, actor: `agent:${agent_id}` } as Principal;
+  const refused: [string, Record<string, unknown>, string | null, Principal?][] = [
+    ["get_message", { message_id: "msg_nope", agent_id }, "msg_nope"],
+    ["send_message_to_agent", { agent_id: "agt_nope", message: "x", session_id }, "agt_nope"],
+    ["send_message_to_agent", { agent_id, message: "x" }, agent_id, OBSERVER],
+    ["send_message_to_agent", { agent_id, message: "to myself" }, agent_id, peer],
+    ["list_messages", { message_id: "", agent_id: 7, session_id: "ses_nope" }, "ses_nope"],
+    ["read_agent", { agent_id: "a".repeat(101) }, null],
+    ["read_agent", { agent_id: "words of a person \ud800" }, null],
+    ["revoke_token", { id: "perhaps the secret itself" }, null, OWNER],
+    ["get_session_status", [] as never, null],
+  ];
+  for (const [command, input, , principal] of refused) {
+    await expect(house.call(command, input, principal)).rejects.toMatchObject({ code: expect.any(String) });
+  }
+  const { entries } = await house.call("get_audit_log", { cursor: "2" });
+  expect(entries.map(({ tool, target }: any) => [tool, target])).toEqual(
+    refused.map(([command, , target]) => [command, target]),
+  );
+});
+
 it("keeps names, paths, prompts and bodies unreadable in every file of its directory", async () => {
   const house = await startHouse();
   const root = join(house.root, "CANARY-PATH");
