@@ -76,6 +76,16 @@ describe("the help of the processes", () => {
       {},
       "linux",
     );
-    expect(config).toMatchObject({ securityLevel: "HIGH", maxAgents: 3, http: { port: 0 } });
+    expect(config).toMatchObject({ leastLevel: "HIGH", maxAgents: 3, http: { port: 0 } });
   });
 });
+
+test.each(["--max-agents 0", "--max-sessions 0", "--max-agents -1", "--security-level low"])(
+  "%s is wrong usage of mcp and of serve alike",
+  (line) => {
+    expect(readArguments(line.split(" "))).toMatchObject({ is: "wrong" });
+    expect(() => readConfig("serve", line.split(" "), {}, "linux")).toThrow(
+      expect.objectContaining({ code: "invalid_input" }),
+    );
+  },
+);

@@ -96,6 +96,23 @@ it("resolves root_path and shows the resolved one", async () => {
   expect(await house.call("create_session", { root_path: `${link}/.` })).toMatchObject({ root_path: house.root });
 });
 
+it("without a sandbox names the way out that is open to the caller, below a least level as well as above LOW", async () => {
+  const asked = async (leastLevel: "LOW" | "MEDIUM", security_level: string | undefined, principal = OPERATOR) => {
+    const house = await startHouse({ leastLevel });
+    return await house
+      .call("create_session", { root_path: house.root, security_level }, principal)
+      .catch((error) => error);
+  };
+  const askForLow = { code: "sandbox_unavailable", nextStep: expect.stringContaining("Ask for level LOW") };
+  const startAnew = expect.stringMatching(/`signalbox stop`.*without --security-level MEDIUM/);
+  expect(await asked("LOW", "MEDIUM")).toMatchObject(askForLow);
+  expect(await asked("MEDIUM", undefined)).toMatchObject({ code: "sandbox_unavailable", nextStep: startAnew });
+  expect(await asked("MEDIUM", "HIGH")).toMatchObject({ code: "sandbox_unavailable", nextStep: startAnew });
+  expect(await asked("MEDIUM", "LOW")).toMatchObject({ code: "permission_denied", nextStep: startAnew });
+  expect(await asked("MEDIUM", undefined, OWNER)).toMatchObject(askForLow);
+  expect(await asked("MEDIUM", "LOW", OWNER)).toMatchObject({ security_level: "LOW" });
+});
+
 it("keeps the limits on sessions and agents", async () => {
   const house = await startHouse({ maxAgents: 1, maxSessions: 1 });
   const { session } = await withAgent(house);
