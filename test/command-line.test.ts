@@ -1,6 +1,8 @@
 // The command line knows no room but the socket, so what it says of the commands and of the two processes is written down a
 // second time. Here the two are held against each other.
 
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { runCli } from "../src/cli/cli.ts";
@@ -41,11 +43,17 @@ describe.each(COMMAND_TABLE.map((command) => [command.name, command] as const))(
   });
 });
 
-async function optionsInHelp(verb: string): Promise<string[]> {
+async function helpOf(words: readonly string[]): Promise<{ code: number; out: string }> {
   const stdout = new PassThrough();
   const io = { stdin: new PassThrough(), stdout, stderr: new PassThrough() } as unknown as Io;
-  expect(await runCli([verb, "--help"], {}, io)).toBe(0);
-  return [...String(stdout.read()).matchAll(/^ +(--[a-z-]+) </gm)].map((found) => found[1] as string);
+  const code = await runCli([...words, "--help"], {}, io);
+  return { code, out: String(stdout.read() ?? "") };
+}
+
+async function optionsInHelp(verb: string): Promise<string[]> {
+  const { code, out } = await helpOf([verb]);
+  expect(code).toBe(0);
+  return [...out.matchAll(/^ +(--[a-z-]+) </gm)].map((found) => found[1] as string);
 }
 
 /** A value each option takes. */
@@ -89,3 +97,32 @@ test.each(["--max-agents 0", "--max-sessions 0", "--max-agents -1", "--security-
     );
   },
 );
+
+describe("what a text tells a person to run", () => {
+  const dir = join(import.meta.dirname, "../src");
+  const lines = readdirSync(dir, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"))
+    .flatMap((path) => readFileSync(join(dir, path), "utf8").split("\n"));
+
+  test("exists, with its flags", async () => {
+    // A backtick that is escaped, or behind an odd number of quotes, stands in a text; others open a template.
+    const named = lines.flatMap((line) =>
+      [...line.matchAll(/(\\?)`signalbox ([^`\\]*)/g)]
+        .filter(({ 1: backslash, index }) => backslash !== "" || line.slice(0, index).split('"').length % 2 === 0)
+        .map(({ 2: command = "" }) => command),
+    );
+    expect(named.length).toBeGreaterThan(15);
+    for (const command of new Set(named)) {
+      const verb = /^[a-z]+(?: [a-z]+)*/.exec(command)?.[0] ?? "";
+      const { code, out } = await helpOf(verb.split(" "));
+      expect([command, code, out]).toEqual([command, 0, expect.stringContaining(`Usage: signalbox ${verb}`)]);
+      for (const [flag] of command.matchAll(/--[a-z-]+/g)) {
+        expect([command, out]).toEqual([command, expect.stringContaining(flag)]);
+      }
+    }
+  });
+
+  test("stands in backticks, where the test above finds it", () => {
+    expect(lines.filter((line) => /(?:(?:with|[Ss]ee): |\(|Run )signalbox [a-z]/.test(line))).toEqual([]);
+  });
+});

@@ -58,7 +58,10 @@ export function renderDiagnosis({ ok, checks }: Diagnosis, looks: Looks): string
   return `${[...lines, "", paint(looks, ok ? "green" : "red", verdict)].join("\n")}\n`;
 }
 
-type Daemon = { is: "running"; about: Record<string, unknown> } | { is: "absent" } | { is: "unusable"; why: SignalboxError };
+type Daemon =
+  | { is: "running"; about: Record<string, unknown> }
+  | { is: "absent" }
+  | { is: "unusable"; why: SignalboxError };
 
 async function describeDaemon(env: Env, world: World, stateDir: string): Promise<Daemon> {
   try {

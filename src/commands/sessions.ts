@@ -63,7 +63,7 @@ export const createSession = defineCommand({
       throw new SignalboxError(
         "limit_reached",
         `There are ${house.limits.maxSessions} sessions already.`,
-        "Delete one with delete_session, or start the daemon with a larger --max-sessions.",
+        "Delete one with delete_session, or end the daemon with `signalbox stop` and start it with a larger --max-sessions.",
       );
     }
     const row = house.registry.addSession(
