@@ -4,8 +4,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
+import { InvalidArgumentError } from "commander";
 import { describe, expect, test } from "vitest";
 import { runCli } from "../src/cli/cli.ts";
+import { readerOf } from "../src/cli/values.ts";
 import { VERBS } from "../src/cli/verbs.ts";
 import type { Io } from "../src/cli/world.ts";
 import { COMMAND_TABLE } from "../src/commands/table.ts";
@@ -29,6 +31,20 @@ describe.each(COMMAND_TABLE.map((command) => [command.name, command] as const))(
       for (const choice of choices ?? []) {
         const value = written.includes("...") ? [choice] : choice;
         expect([choice, fields[field]?.safeParse(value).success]).toEqual([choice, true]);
+      }
+    }
+  });
+
+  test("the numbers and times that a flag takes are those it takes", () => {
+    const numbers = [0, 0.5, 1, 1.5, 2, 100, 1_000, 1_001, 3_600, 3_601, 5_000, 5_001, 31_536_000, 31_536_001, 1e9];
+    for (const flag of flags.filter(({ kind }) => kind === "number" || kind === "duration")) {
+      const { field, kind } = flag;
+      const read = readerOf(flag, () => 0);
+      for (const number of kind === "number" ? numbers : numbers.filter(Number.isInteger)) {
+        const isTaken = fields[field]?.safeParse(number).success;
+        const given = () => read?.(kind === "number" ? String(number) : `${number}s`);
+        if (isTaken) expect([field, given()]).toEqual([field, number]);
+        else expect(given, `${field} ${number}`).toThrow(InvalidArgumentError);
       }
     }
   });
