@@ -25,6 +25,16 @@ const AGENT_COMMANDS: ReadonlySet<string> = new Set([
 /** Kept from everyone but the owner: keys, roles, and what would lower a session's protection. */
 const OWNER_COMMANDS: ReadonlySet<string> = new Set(["create_token", "revoke_token", "rotate_key"]);
 
+/** What concerns more than one session, and so is kept from whoever is bound to one. A test asks every new command of the
+ *  table whether it belongs here. */
+const HOUSE_COMMANDS: ReadonlySet<string> = new Set([
+  ...OWNER_COMMANDS,
+  "create_session",
+  "get_audit_log",
+  "describe_daemon",
+  "stop_daemon",
+]);
+
 const ALLOWS: Record<Role, (command: string, level: Level) => boolean> = {
   owner: () => true,
   operator: (command) => !OWNER_COMMANDS.has(command),
@@ -32,19 +42,36 @@ const ALLOWS: Record<Role, (command: string, level: Level) => boolean> = {
   agent: (command) => AGENT_COMMANDS.has(command),
 };
 
-/** Whether the role may call the command at all; used for listing as well as for refusing. */
-export function mayCall(principal: Principal, command: string, level: Level): boolean {
-  return ALLOWS[principal.role](command, level);
+export interface Asked {
+  name: string;
+  level: Level;
 }
 
-/** Throws `permission_denied` when the role may not call the command. */
-export function authorize(principal: Principal, command: string, level: Level): void {
-  if (mayCall(principal, command, level)) return;
-  throw new SignalboxError(
-    "permission_denied",
-    `The role ${principal.role} may not call ${command}.`,
-    "Ask a person with a higher role, or connect with --role operator.",
-  );
+/** Whether the principal may call the command at all; used for listing as well as for refusing. */
+export function mayCall(principal: Principal, { name, level }: Asked): boolean {
+  return ALLOWS[principal.role](name, level) && !isTooWide(principal, name);
+}
+
+/** Throws `permission_denied` when the principal may not call the command. */
+export function authorize(principal: Principal, asked: Asked): void {
+  if (mayCall(principal, asked)) return;
+  const [message, nextStep] = ALLOWS[principal.role](asked.name, asked.level)
+    ? [
+        `This token is bound to one session, and ${asked.name} concerns more than that.`,
+        `Use a token without a session; the owner makes one with \`signalbox token create --role ${principal.role}\`.`,
+      ]
+    : [`The role ${principal.role} may not call ${asked.name}.`, whoMay(principal.role, asked.name)];
+  throw new SignalboxError("permission_denied", message, nextStep);
+}
+
+function isTooWide({ sessionId }: Principal, command: string): boolean {
+  return sessionId !== null && HOUSE_COMMANDS.has(command);
+}
+
+function whoMay(role: Role, command: string): string {
+  if (role === "agent") return "Say in your reply what you need; a person decides about it.";
+  if (OWNER_COMMANDS.has(command)) return "Only the owner may, at this machine: ask with --as owner.";
+  return "It takes the role operator: --role operator of `signalbox mcp`, --as operator on the command line, or a token of it.";
 }
 
 /** Whether the principal's view includes the session. Outside it, things answer as if they did not exist: no oracle. */

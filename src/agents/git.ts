@@ -94,7 +94,7 @@ function whyNot(error: Error & { code?: unknown; killed?: boolean }): SignalboxE
     return new SignalboxError(
       "invalid_input",
       "Worktrees need git, and there is no git on the daemon's PATH.",
-      "Install git and start the daemon anew (signalbox stop), or create the session with workspace: shared.",
+      "Install git and start the daemon anew (`signalbox stop` ends it), or create the session with workspace: shared.",
       { cause: error },
     );
   }

@@ -10,6 +10,7 @@ export interface AuditEntry {
   actor: string;
   role: string;
   tool: string;
+  /** The row it was about; of a refusal the id that the caller gave, which need not exist. */
   target: string | null;
   /** "ok" or the error's code. */
   outcome: string;

@@ -36,7 +36,7 @@ export async function runBridge(argv: readonly string[]): Promise<never> {
 /** Runs until the client closes stdin or the daemon goes away; resolves to the exit code. Never rejects. */
 export async function bridge(world: BridgeWorld): Promise<number> {
   const given = readArguments(world.argv);
-  if (given.is === "wrong") return say(world, USAGE, `${given.why} See: signalbox mcp --help`);
+  if (given.is === "wrong") return say(world, USAGE, `${given.why} See \`signalbox mcp --help\`.`);
   const stateDir = stateDirFor(world.env, world.platform, given.stateDir);
   const launch = { command: world.daemonCommand, stateDir, options: given.options, env: world.env };
   try {

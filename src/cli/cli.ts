@@ -67,7 +67,7 @@ function addVerb(shell: Shell, program: Command, path: readonly string[], comman
     leaf.addArgument(new Argument(word.optional ? `[${word.name}]` : `<${word.name}>`, word.help));
   for (const flag of verb.flags) {
     const option = new Option(flag.flags, flag.help).makeOptionMandatory(flag.required === true);
-    const read = readerOf(flag.kind ?? "text", () => shell.world.clock.now());
+    const read = readerOf(flag, () => shell.world.clock.now());
     if (flag.choices) option.choices(flag.choices);
     else if (read) option.argParser(read);
     leaf.addOption(option);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { startFakeDaemon } from "../../test/support/cli-daemon.ts";
 import { tempDir } from "../../test/support/temp-dir.ts";
+import { SignalboxError } from "../kernel/errors.ts";
 import { type Check, diagnose, renderDiagnosis } from "./doctor.ts";
 import { type Env, thisMachine, type World } from "./world.ts";
 
@@ -165,6 +166,38 @@ describe("doctor", () => {
       expect(found.log).toMatchObject({ detail: "/var/log/sb/daemon.log" });
       expect(found.sandbox).toMatchObject({ found: false, detail: "no sandbox: level LOW" });
       expect(found.ok).toBe(true);
+    } finally {
+      await daemon.close();
+    }
+  });
+
+  test("where a least level is set that needs a sandbox, says how to get sessions at all", async () => {
+    const about = { pid: 42, sandbox: "no sandbox: none below MEDIUM", security_level: "MEDIUM" };
+    const daemon = await startFakeDaemon({ describe_daemon: () => about });
+    try {
+      const { env, world } = machine(ALL);
+      expect((await ask({ ...env, SIGNALBOX_HOME: daemon.stateDir }, world)).sandbox).toMatchObject({
+        found: false,
+        next_step: expect.stringMatching(/`signalbox stop`.*without --security-level MEDIUM/),
+      });
+    } finally {
+      await daemon.close();
+    }
+  });
+
+  test("passes on the next step of a daemon that cannot be asked", async () => {
+    const daemon = await startFakeDaemon({
+      describe_daemon: () => {
+        throw new SignalboxError("limit_reached", "Too many clients.", "Close some.");
+      },
+    });
+    try {
+      const { env, world } = machine(ALL);
+      expect((await ask({ ...env, SIGNALBOX_HOME: daemon.stateDir }, world)).daemon).toMatchObject({
+        found: false,
+        detail: "Too many clients.",
+        next_step: "Close some.",
+      });
     } finally {
       await daemon.close();
     }

@@ -4,6 +4,7 @@
 import { execFile } from "node:child_process";
 import { accessSync, constants, existsSync, mkdtempSync, rmdirSync, type Stats, statSync } from "node:fs";
 import { delimiter, dirname, isAbsolute, join, resolve } from "node:path";
+import { asSignalboxError, type SignalboxError } from "../kernel/errors.ts";
 import { stateDirFor } from "../kernel/paths.ts";
 import { openLink } from "./daemon-link.ts";
 import { cleanLine, type Looks, paint, table } from "./text.ts";
@@ -57,7 +58,10 @@ export function renderDiagnosis({ ok, checks }: Diagnosis, looks: Looks): string
   return `${[...lines, "", paint(looks, ok ? "green" : "red", verdict)].join("\n")}\n`;
 }
 
-type Daemon = { is: "running"; about: Record<string, unknown> } | { is: "absent" } | { is: "unusable"; why: string };
+type Daemon =
+  | { is: "running"; about: Record<string, unknown> }
+  | { is: "absent" }
+  | { is: "unusable"; why: SignalboxError };
 
 async function describeDaemon(env: Env, world: World, stateDir: string): Promise<Daemon> {
   try {
@@ -68,8 +72,8 @@ async function describeDaemon(env: Env, world: World, stateDir: string): Promise
       link.close();
     }
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return why === "No daemon is running." ? { is: "absent" } : { is: "unusable", why };
+    const why = asSignalboxError(error);
+    return why.code === "not_found" ? { is: "absent" } : { is: "unusable", why };
   }
 }
 
@@ -127,8 +131,7 @@ function checkDaemon(daemon: Daemon): Check {
     const { pid, version, url } = daemon.about;
     return check("daemon", false, true, `running, pid ${pid}, version ${version}${url ? `, ${url}` : ""}`, null);
   }
-  if (daemon.is === "unusable")
-    return check("daemon", true, false, daemon.why, "Run `signalbox stop`, then try again.");
+  if (daemon.is === "unusable") return check("daemon", true, false, daemon.why.message, daemon.why.nextStep);
   return check("daemon", false, true, "not running; the first client starts it", null);
 }
 
@@ -185,7 +188,11 @@ function checkSandbox(daemon: Daemon): Check {
   const said = daemon.is === "running" ? String(daemon.about.sandbox) : null;
   if (said !== null && !said.startsWith("no sandbox")) return check("sandbox", false, true, said, null);
   const unsaid = "no sandbox: agents run with your own rights; this version has no stricter level than LOW";
-  const nextStep = "Give agents only directories whose loss you could bear, or run signalbox in a container.";
+  const least = daemon.is === "running" ? (daemon.about.security_level ?? "LOW") : "LOW";
+  const nextStep =
+    least === "LOW"
+      ? "Give agents only directories whose loss you could bear, or run signalbox in a container."
+      : `To create sessions all the same, end the daemon with \`signalbox stop\` and start it without --security-level ${least}.`;
   return check("sandbox", false, false, said ?? unsaid, nextStep);
 }
 

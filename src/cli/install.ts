@@ -182,12 +182,13 @@ function installError(config: ClientConfig, error: unknown): SignalboxError {
     return new SignalboxError(
       "invalid_input",
       `${config.path} was left as it is: at ${where}, ${error.message}.`,
-      "Correct that place, or add by hand what `signalbox install --print` shows.",
+      "Correct that place, or add by hand what the same command shows with --print.",
       { cause: error },
     );
   }
   const text = error instanceof Error ? error.message : String(error);
-  const nextStep = "Check who owns the file and its directory, or add by hand what `signalbox install --print` shows.";
+  const nextStep =
+    "Check who owns the file and its directory, or add by hand what the same command shows with --print.";
   return new SignalboxError("storage_error", `${config.path} could not be written: ${text}`, nextStep, {
     cause: error,
   });

@@ -98,6 +98,7 @@ async function readValue(
     case "number":
     case "duration":
     case "moment":
+    case "cursor":
       return value;
   }
 }

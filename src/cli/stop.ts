@@ -28,8 +28,8 @@ export async function stopDaemon(request: {
   });
   if (link === null) return { stopped: false, pid: null };
   const pid = Number(link.welcome.pid);
-  await link.call("stop_daemon", {});
-  link.close();
+  // Also where the daemon refuses: an open connection would keep this process from ending.
+  await link.call("stop_daemon", {}).finally(link.close);
   const deadline = clock.monotonicMs() + STOP_WITHIN_MS;
   while (isAlive(pid)) {
     if (clock.monotonicMs() > deadline) {

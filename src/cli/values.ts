@@ -1,18 +1,23 @@
-// What a word of the command line must look like to be a number or a time. Checked before anything is called or started: a
-// word that is neither is wrong usage. Limits are the daemon's.
+// What a word of the command line must look like to be a number or a time that its flag takes. Checked before anything is
+// called or started: a word that is neither is wrong usage.
 
 import { InvalidArgumentError } from "commander";
-import type { ValueKind } from "./verbs.ts";
+import type { Flag, Range } from "./verbs.ts";
 
-/** How words of this kind are read; null for those that are taken as they are, and looked up or checked later. */
-export function readerOf(kind: ValueKind, nowMs: () => number): ((text: string) => string | number) | null {
+/** How the words of this flag are read; null for those that are taken as they are, and looked up or checked later. */
+export function readerOf(
+  { kind, range }: Pick<Flag, "kind" | "range">,
+  nowMs: () => number,
+): ((text: string) => string | number) | null {
   switch (kind) {
     case "number":
-      return readNumber;
+      return (text) => within(range, readNumber(text), numberWords);
     case "duration":
-      return readDuration;
+      return (text) => within(range, readDuration(text), durationWords);
     case "moment":
       return (text) => readMoment(text, nowMs());
+    case "cursor":
+      return readCursor;
     default:
       return null;
   }
@@ -21,6 +26,35 @@ export function readerOf(kind: ValueKind, nowMs: () => number): ((text: string) 
 function readNumber(text: string): number {
   if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text);
   throw new InvalidArgumentError("Give a number in digits.");
+}
+
+function within(range: Range | undefined, value: number, words: (range: Range) => string): number {
+  if (range === undefined) return value;
+  const { least, most, isAboveLeast, isWhole } = range;
+  const isHighEnough = isAboveLeast ? value > least : value >= least;
+  if (isHighEnough && value <= most && (!isWhole || Number.isInteger(value))) return value;
+  throw new InvalidArgumentError(words(range));
+}
+
+function numberWords({ least, most, isAboveLeast, isWhole }: Range): string {
+  return isAboveLeast
+    ? `Give a number above ${least} and up to ${most}.`
+    : `Give a ${isWhole ? "whole number" : "number"} from ${least} to ${most}.`;
+}
+
+function durationWords({ least, most }: Range): string {
+  return `Give a time from ${inUnits(least)} to ${inUnits(most)}.`;
+}
+
+/** In the largest unit that leaves nothing over. */
+function inUnits(seconds: number): string {
+  const [unit, unitS] = Object.entries(UNIT_S).findLast(([, s]) => seconds % s === 0) ?? ["s", 1];
+  return `${seconds / unitS}${unit}`;
+}
+
+function readCursor(text: string): string {
+  if (/^\d{1,15}$/.test(text)) return text;
+  throw new InvalidArgumentError("Give the number that `more: --cursor` named.");
 }
 
 const UNIT_S: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 };

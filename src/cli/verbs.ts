@@ -1,10 +1,10 @@
 // The verbs of the command line that stand for commands of the daemon's table: where each is found, which words and flags
-// it takes, and which field of the command's input each of them fills. Data only; defaults and limits are the daemon's,
-// which also checks every value.
+// it takes, and which field of the command's input each of them fills. Data only; defaults are the daemon's, which also
+// checks every value.
 
 /** How a word from the command line becomes a value: `agent` and `session` may be names and are looked up, `body` may be
  *  `-` for standard input. */
-export type ValueKind = "text" | "body" | "agent" | "session" | "path" | "number" | "duration" | "moment";
+export type ValueKind = "text" | "body" | "agent" | "session" | "path" | "number" | "duration" | "moment" | "cursor";
 
 export interface Word {
   /** As shown in the help, e.g. "AGENT". */
@@ -22,8 +22,20 @@ export interface Flag {
   help: string;
   kind?: ValueKind;
   choices?: readonly string[];
+  /** Of a number or a duration. */
+  range?: Range;
   /** The command does not do without it. */
   required?: true;
+}
+
+/** The numbers (of a duration, the seconds) that the command takes. The daemon has the same limits, and a test compares them; said
+ *  here too, a number beyond them is wrong usage before anything is started. */
+export interface Range {
+  least: number;
+  most: number;
+  isWhole?: true;
+  /** The least one itself is too small. */
+  isAboveLeast?: true;
 }
 
 export interface Verb {
@@ -54,7 +66,15 @@ const BODY: Word = {
 };
 
 const FORCE: Flag = { flags: "--force", field: "force", help: "go on although work would be lost" };
-const WAIT_S: Flag = { flags: "--wait-s <seconds>", field: "wait_s", help: "how long to wait", kind: "number" };
+const WAIT_S: Flag = {
+  flags: "--wait-s <seconds>",
+  field: "wait_s",
+  help: "how long to wait",
+  kind: "number",
+  range: { least: 0, most: 3_600 },
+};
+const YEAR_S = 365 * 24 * 3_600;
+const ROWS: Range = { least: 1, most: 1_000, isWhole: true };
 const KEY: Flag = {
   flags: "--idempotency-key <key>",
   field: "idempotency_key",
@@ -71,6 +91,7 @@ const EXPIRES: Flag = {
   field: "expires_in_s",
   help: "not delivered after this time",
   kind: "number",
+  range: { least: 0, most: YEAR_S, isAboveLeast: true },
 };
 const FIRST_MESSAGE: Flag = {
   flags: "--message <text>",
@@ -214,7 +235,13 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     words: [AGENT],
     flags: [
       { flags: "--what <what>", field: "what", help: "default screen", choices: ["screen", "transcript", "output"] },
-      { flags: "--lines <n>", field: "lines", help: "at most this many, the last ones", kind: "number" },
+      {
+        flags: "--lines <n>",
+        field: "lines",
+        help: "at most this many, the last ones",
+        kind: "number",
+        range: { least: 1, most: 5_000, isWhole: true },
+      },
     ],
   },
   answer_agent: {
@@ -246,8 +273,8 @@ export const VERBS: Readonly<Record<string, Verb>> = {
         help: "only in these states",
         choices: ["queued", "sending", "delivered", "processed", "failed", "expired", "cancelled", "unknown"],
       },
-      { flags: "--limit <n>", field: "limit", help: "at most this many", kind: "number" },
-      { flags: "--cursor <cursor>", field: "cursor", help: "continue a page" },
+      { flags: "--limit <n>", field: "limit", help: "at most this many", kind: "number", range: ROWS },
+      { flags: "--cursor <cursor>", field: "cursor", help: "continue a page", kind: "cursor" },
     ],
   },
   resend_message: {
@@ -276,8 +303,13 @@ export const VERBS: Readonly<Record<string, Verb>> = {
       { flags: "--since <time>", field: "since", help: "e.g. 1h, or 2026-01-31T00:00:00Z", kind: "moment" },
       { flags: "--actor <actor>", field: "actor", help: "only this one" },
       { flags: "--tool <command>", field: "tool", help: "only this command" },
-      { flags: "--limit <n>", field: "limit", help: "at most this many (default 100)", kind: "number" },
-      { flags: "--cursor <cursor>", field: "cursor", help: "from behind this row on; 0: from the first" },
+      { flags: "--limit <n>", field: "limit", help: "at most this many (default 100)", kind: "number", range: ROWS },
+      {
+        flags: "--cursor <cursor>",
+        field: "cursor",
+        help: "from behind this row on; 0: from the first",
+        kind: "cursor",
+      },
     ],
   },
   create_token: {
@@ -293,7 +325,13 @@ export const VERBS: Readonly<Record<string, Verb>> = {
         required: true,
       },
       { flags: "--session <session>", field: "session_id", help: "only this session", kind: "session" },
-      { flags: "--ttl <time>", field: "ttl_s", help: "e.g. 12h or 30d", kind: "duration" },
+      {
+        flags: "--ttl <time>",
+        field: "ttl_s",
+        help: "e.g. 12h or 30d",
+        kind: "duration",
+        range: { least: 1, most: YEAR_S, isWhole: true },
+      },
     ],
     role: "owner",
   },

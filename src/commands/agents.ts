@@ -69,7 +69,7 @@ export const createAgent = defineCommand({
       throw new SignalboxError(
         "limit_reached",
         `There are ${house.limits.maxAgents} agents already.`,
-        "Delete one with delete_agent, or start the daemon with a larger --max-agents.",
+        "Delete one with delete_agent, or end the daemon with `signalbox stop` and start it with a larger --max-agents.",
       );
     }
     const peers = house.registry.agents(session.session_id);

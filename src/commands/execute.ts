@@ -57,7 +57,7 @@ export function createCommands(house: House, specs: readonly Spec[], notice: () 
       );
     }
     try {
-      authorize(principal, spec.name, spec.level);
+      authorize(principal, spec);
       const parsed = parse(spec, input);
       const answer = await once(spec, principal, parsed, context);
       await house.db.durable();
@@ -66,7 +66,7 @@ export function createCommands(house: House, specs: readonly Spec[], notice: () 
     } catch (thrown) {
       const error = asSignalboxError(thrown);
       if (error.code === "internal") house.log.error("command.broke", { command: name, message: String(error.cause) });
-      await refuse(principal, spec, error);
+      await refuse(principal, spec, input, error);
       throw error;
     }
   };
@@ -174,11 +174,10 @@ export function createCommands(house: House, specs: readonly Spec[], notice: () 
     }
   };
 
-  const refuse = async (principal: Principal, spec: Spec, error: SignalboxError) => {
+  const refuse = async (principal: Principal, spec: Spec, input: unknown, error: SignalboxError) => {
+    const row = { ...who(principal), tool: spec.name, target: namedBy(input), outcome: error.code, detail: {} };
     try {
-      house.db.transaction(() =>
-        house.audit.append({ ...who(principal), tool: spec.name, target: null, outcome: error.code, detail: {} }),
-      );
+      house.db.transaction(() => house.audit.append(row));
       await house.db.durable();
     } catch (failure) {
       house.log.error("audit.refusal_not_written", { command: spec.name, message: String(failure) });
@@ -190,6 +189,19 @@ export function createCommands(house: House, specs: readonly Spec[], notice: () 
 
 function who(principal: Principal): { actor: string; role: string } {
   return { actor: principal.actor, role: principal.role };
+}
+
+const NAMING_FIELDS = ["message_id", "agent_id", "session_id"] as const;
+
+/** Ids are made of these. Whatever else stands in such a field could be a person's words, which the log never holds. */
+const ID = /^[\w-]{1,100}$/;
+
+/** Whom or what a refused call was about, in its own words: the most particular that it names, whether there is one or not. A
+ *  token's `id` is left out, because the token itself is given in its place by mistake. */
+function namedBy(input: unknown): string | null {
+  if (typeof input !== "object" || input === null) return null;
+  const named = NAMING_FIELDS.map((field) => (input as Record<string, unknown>)[field]);
+  return named.find((value): value is string => typeof value === "string" && ID.test(value)) ?? null;
 }
 
 function parse(spec: Spec, input: unknown): Record<string, unknown> {

@@ -22,8 +22,8 @@ import type { BackendName, TerminalBackend } from "../terminals/terminal.ts";
 export interface Limits {
   maxAgents: number;
   maxSessions: number;
-  /** The least level a session may have; null: not given, so MEDIUM where the sandbox works, else LOW. */
-  leastLevel: SecurityLevel | null;
+  /** The least level a session may have, and what one gets that asks for none. */
+  leastLevel: SecurityLevel;
 }
 
 export interface House {

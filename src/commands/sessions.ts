@@ -3,6 +3,7 @@
 import { realpathSync, statSync } from "node:fs";
 import { basename, isAbsolute } from "node:path";
 import { z } from "zod";
+import type { Role } from "../access/principal.ts";
 import type { SecurityLevel } from "../agents/registry.ts";
 import { isoTime } from "../kernel/clock.ts";
 import { SignalboxError } from "../kernel/errors.ts";
@@ -62,7 +63,7 @@ export const createSession = defineCommand({
       throw new SignalboxError(
         "limit_reached",
         `There are ${house.limits.maxSessions} sessions already.`,
-        "Delete one with delete_session, or start the daemon with a larger --max-sessions.",
+        "Delete one with delete_session, or end the daemon with `signalbox stop` and start it with a larger --max-sessions.",
       );
     }
     const row = house.registry.addSession(
@@ -167,20 +168,20 @@ async function chooseTerminal(house: House, wanted: "auto" | BackendName): Promi
 }
 
 /** The level the session gets, or the refusal of CONTRACT section 1. Without a sandbox on board only LOW can be had. */
-function chooseLevel(house: House, role: string, wanted: SecurityLevel | undefined): SecurityLevel {
-  const least = house.limits.leastLevel ?? "LOW";
+function chooseLevel({ limits }: House, role: Role, wanted: SecurityLevel | undefined): SecurityLevel {
+  const least = limits.leastLevel;
   const level = wanted ?? least;
-  if (LEVELS.indexOf(level) < LEVELS.indexOf(least) && role !== "owner") {
-    throw new SignalboxError(
-      "permission_denied",
-      `This daemon allows no session below ${least}.`,
-      "Ask for that level or a higher one; only the owner may go below it.",
-    );
+  const isFree = least === "LOW" || role === "owner";
+  const nextStep = isFree
+    ? "Ask for level LOW if its agents may run with your own rights."
+    : `If agents may run with your own rights, end the daemon with \`signalbox stop\` and start it without --security-level ${least}, which may stand in an MCP client's entry.`;
+  if (LEVELS.indexOf(level) < LEVELS.indexOf(least) && !isFree) {
+    throw new SignalboxError("permission_denied", `Only the owner may create a session below ${least} here.`, nextStep);
   }
   if (level === "LOW") return level;
   throw new SignalboxError(
     "sandbox_unavailable",
     `A session of level ${level} needs a sandbox, and this version of signalbox has none.`,
-    "Create the session with security_level: LOW if its agents may run with your own rights.",
+    nextStep,
   );
 }

@@ -71,7 +71,7 @@ export const revokeToken = defineCommand({
       throw new SignalboxError(
         "not_found",
         "There is no such token, or it was revoked before.",
-        "token create answers the id.",
+        "`signalbox token create` printed the id.",
       );
     }
     return { target: input.id, answer: { id: input.id, revoked: true } };

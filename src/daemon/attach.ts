@@ -15,7 +15,7 @@ export async function attachViewer(
     throw new SignalboxError(
       "permission_denied",
       `The role ${principal.role} may not attach.`,
-      "Use read_agent to look.",
+      "Look with `signalbox logs AGENT`, or attach with --as operator.",
     );
   }
   const { agentId, size } = parseAttachTarget(target);
@@ -25,7 +25,7 @@ export async function attachViewer(
     throw new SignalboxError(
       "agent_not_running",
       `${row.name} has no running process.`,
-      `Start it with: signalbox agent start ${row.agent_id}.`,
+      `Start it with \`signalbox agent start ${row.agent_id}\`.`,
     );
   }
   return () => void serveViewer(stream, (sink) => line.terminal.attach(sink, size));

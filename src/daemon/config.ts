@@ -3,6 +3,7 @@
 
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import type { SecurityLevel } from "../agents/registry.ts";
 import { SignalboxError } from "../kernel/errors.ts";
 import { stateDirFor } from "../kernel/paths.ts";
 
@@ -11,13 +12,14 @@ export interface Config {
   logDir: string;
   /** MCP and hooks for other clients, with `serve --transport http`; null: only what the agents need, on a port of our own. */
   http: { host: string; port: number } | null;
-  securityLevel: "LOW" | "MEDIUM" | "HIGH" | null;
+  /** In effect: while no sandbox is on board, an option that was not given means LOW. */
+  leastLevel: SecurityLevel;
   maxAgents: number;
   maxSessions: number;
-  /** Options as given, to be compared with what a client asks for. */
-  given: Record<string, unknown>;
   /** The environment agents start from. */
   agentEnv: Record<string, string>;
+  /** What was to be handed to them beyond what they get anyway. */
+  agentEnvNames: string[];
   keyFile: string | undefined;
   /** Where to say that we serve; null: nobody waits. */
   readyFd: number | null;
@@ -50,22 +52,15 @@ export function readConfig(
   const values = parse(args);
   const stateDir = stateDirFor(env, platform, values["state-dir"]);
   const names = values["agent-env"] ?? [];
-  const given = {
-    ...(values["security-level"] === undefined ? {} : { security_level: level(values["security-level"]) }),
-    ...(values["max-agents"] === undefined ? {} : { max_agents: count("--max-agents", values["max-agents"]) }),
-    ...(values["max-sessions"] === undefined ? {} : { max_sessions: count("--max-sessions", values["max-sessions"]) }),
-    ...(values["log-dir"] === undefined ? {} : { log_dir: resolve(values["log-dir"]) }),
-    ...(names.length === 0 ? {} : { agent_env: names }),
-  };
   return {
     stateDir,
-    logDir: given.log_dir ?? resolve(stateDir, "logs"),
+    logDir: values["log-dir"] === undefined ? resolve(stateDir, "logs") : resolve(values["log-dir"]),
     http: httpOf(values),
-    securityLevel: given.security_level ?? null,
-    maxAgents: given.max_agents ?? DEFAULT_MAX_AGENTS,
-    maxSessions: given.max_sessions ?? DEFAULT_MAX_SESSIONS,
-    given,
+    leastLevel: level(values["security-level"] ?? "LOW"),
+    maxAgents: atLeastOne("--max-agents", values["max-agents"]) ?? DEFAULT_MAX_AGENTS,
+    maxSessions: atLeastOne("--max-sessions", values["max-sessions"]) ?? DEFAULT_MAX_SESSIONS,
     agentEnv: agentEnvironment(env, names),
+    agentEnvNames: names,
     keyFile:
       env.SIGNALBOX_KEY_FILE === undefined || env.SIGNALBOX_KEY_FILE === ""
         ? undefined
@@ -77,11 +72,20 @@ export function readConfig(
 
 /** The part of the environment an agent gets: the allowlist and the names asked for. */
 export function agentEnvironment(env: Env, extraNames: readonly string[]): Record<string, string> {
-  const allowed = [...AGENT_ENV, ...SCRIPTED_ENV, ...extraNames];
-  const isAllowed = (name: string) =>
-    allowed.some((one) => (one.endsWith("*") ? name.startsWith(one.slice(0, -1)) : one === name));
+  const isHanded = (name: string) => isAllowed(name) || extraNames.includes(name);
   return Object.fromEntries(
-    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && isAllowed(entry[0])),
+    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && isHanded(entry[0])),
+  );
+}
+
+/** Those of the names that the allowlist lacks, each once, in order. */
+export function beyondAllowlist(names: readonly string[]): string[] {
+  return [...new Set(names)].filter((name) => !isAllowed(name)).sort();
+}
+
+function isAllowed(name: string): boolean {
+  return [...AGENT_ENV, ...SCRIPTED_ENV].some((one) =>
+    one.endsWith("*") ? name.startsWith(one.slice(0, -1)) : one === name,
   );
 }
 
@@ -120,7 +124,7 @@ function httpOf(values: { transport?: string; host?: string; port?: string }): C
   return { host, port: number };
 }
 
-function level(text: string): "LOW" | "MEDIUM" | "HIGH" {
+function level(text: string): SecurityLevel {
   if (text === "LOW" || text === "MEDIUM" || text === "HIGH") return text;
   throw usage(`--security-level takes LOW, MEDIUM or HIGH, not ${text}`);
 }
@@ -130,6 +134,12 @@ function count(option: string, text: string): number {
   throw usage(`${option} takes a number, not ${text}`);
 }
 
+function atLeastOne(option: string, text: string | undefined): number | null {
+  const number = text === undefined ? null : count(option, text);
+  if (number === 0) throw usage(`${option} takes a number from 1 on`);
+  return number;
+}
+
 function usage(message: string): SignalboxError {
-  return new SignalboxError("invalid_input", `${message}.`, "signalbox serve --help lists the options.");
+  return new SignalboxError("invalid_input", `${message}.`, "`signalbox serve --help` lists the options.");
 }

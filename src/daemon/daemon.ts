@@ -6,7 +6,7 @@ import { realpathSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import type { Principal } from "../access/principal.ts";
-import { mayCall } from "../access/roles.ts";
+import { authorize, mayCall } from "../access/roles.ts";
 import { createExecutables } from "../agents/executables.ts";
 import type { AgentKind, AgentKindName } from "../agents/kind.ts";
 import { claudeCode } from "../agents/kinds/claude-code/index.ts";
@@ -37,11 +37,15 @@ import { attachViewer } from "./attach.ts";
 import { type Composed, compose } from "./compose.ts";
 import type { Config } from "./config.ts";
 import { type DaemonLog, openLog } from "./log.ts";
+import { refuseOtherOptions } from "./options.ts";
 import { packageVersion, programPath } from "./programs.ts";
 
 /** Said with every result and in doctor while no sandbox is on board. */
-export const NO_SANDBOX =
-  "no sandbox: agents run with your own user's rights (level LOW); this version of signalbox has no stricter level";
+function noSandbox({ leastLevel }: Config): string {
+  return leastLevel === "LOW"
+    ? "no sandbox: agents run with your own user's rights (level LOW); this version of signalbox has no stricter level"
+    : `no sandbox: this version of signalbox has no level above LOW, and this daemon lets nobody but the owner create sessions below ${leastLevel}`;
+}
 
 export interface RunningDaemon {
   /** Resolves when the daemon has let go of everything; agents run on. */
@@ -102,7 +106,7 @@ export async function startDaemon(
         ["claude-code", claudeCode],
         ["scripted", scripted],
       ]),
-      limits: { maxAgents: config.maxAgents, maxSessions: config.maxSessions, leastLevel: config.securityLevel },
+      limits: { maxAgents: config.maxAgents, maxSessions: config.maxSessions, leastLevel: config.leastLevel },
       version,
       pid: process.pid,
       outside: realOutside(
@@ -115,11 +119,11 @@ export async function startDaemon(
       hookHelper: [process.execPath, programPath("hook-helper")],
       hooksUrl: () => `${agentHttp?.url}/hooks`,
       mcpUrl: () => `${agentHttp?.url}/mcp`,
-      notice: () => NO_SANDBOX,
+      notice: () => noSandbox(config),
     });
     undo.push(() => composed.detach());
 
-    const edge = { commands: composed.commands, clock, log, version, mayCall: mayList };
+    const edge = { commands: composed.commands, clock, log, version, mayCall };
     const mcpHttp = createMcpHttpHandler({ ...edge, authenticate: composed.house.tokens.authenticate });
     undo.push(() => mcpHttp.close());
     const http = (host: string, port: number) =>
@@ -220,7 +224,7 @@ async function onlyOne(file: string): Promise<Lock> {
   throw new SignalboxError(
     "conflict",
     "A daemon is already running for this state directory.",
-    "Use the running one, or end it with: signalbox stop.",
+    "Use the running one, or end it with `signalbox stop`.",
   );
 }
 
@@ -250,13 +254,9 @@ function hooksOf(composed: Composed) {
   };
 }
 
-function mayList(principal: Principal, command: { name: string; level: "LOW" | "MEDIUM" | "HIGH" }): boolean {
-  return mayCall(principal, command.name, command.level);
-}
-
 /** Whoever reaches the private socket is the daemon's own user and may choose a role; a token narrows that. */
 function admit(preface: Preface, config: Config, composed: Composed): Principal {
-  refuseOtherOptions(preface, config);
+  refuseOtherOptions(preface.options, config);
   if (preface.token === null) {
     return { role: preface.role, sessionId: null, agentId: null, actor: "local" };
   }
@@ -265,27 +265,8 @@ function admit(preface: Preface, config: Config, composed: Composed): Principal 
   throw new SignalboxError(
     "permission_denied",
     "This token is unknown, expired or revoked.",
-    "Create one with: signalbox token create.",
+    "The owner makes one with `signalbox token create --role operator`.",
   );
-}
-
-function refuseOtherOptions(preface: Preface, config: Config): void {
-  const running: Record<string, unknown> = {
-    security_level: config.securityLevel ?? undefined,
-    max_agents: config.maxAgents,
-    max_sessions: config.maxSessions,
-    log_dir: config.logDir,
-    agent_env: config.given.agent_env,
-  };
-  for (const [name, wanted] of Object.entries(preface.options)) {
-    if (JSON.stringify(wanted) === JSON.stringify(running[name])) continue;
-    const option = `--${name.replaceAll("_", "-")}`;
-    throw new SignalboxError(
-      "conflict",
-      `The running daemon was started with another ${option}: ${JSON.stringify(running[name] ?? "none")}, not ${JSON.stringify(wanted)}.`,
-      `Leave ${option} out to use the running daemon, or end it first with: signalbox stop.`,
-    );
-  }
 }
 
 /** Two calls that are about the daemon and not about agents; only the local socket has them. */
@@ -298,7 +279,8 @@ function withDaemonCalls(
     list: commands.list,
     async execute(principal, name, input, context) {
       if (name === "describe_daemon") {
-        const { stateDir, logDir, securityLevel } = daemon.config;
+        authorize(principal, { name, level: "LOW" });
+        const { stateDir, logDir, leastLevel } = daemon.config;
         return {
           pid: process.pid,
           version: composed.house.daemon.version,
@@ -306,18 +288,12 @@ function withDaemonCalls(
           log_dir: logDir,
           key: daemon.keyOrigin,
           url: daemon.url,
-          security_level: securityLevel,
-          sandbox: NO_SANDBOX,
+          security_level: leastLevel,
+          sandbox: noSandbox(daemon.config),
         };
       }
       if (name === "stop_daemon") {
-        if (principal.role === "observer" || principal.role === "agent") {
-          throw new SignalboxError(
-            "permission_denied",
-            `The role ${principal.role} may not stop the daemon.`,
-            "Ask the owner.",
-          );
-        }
+        authorize(principal, { name, level: "MEDIUM" });
         // After the answer is on its way.
         systemClock.after(50, daemon.askToStop);
         return { stopping: true, pid: process.pid };

@@ -74,7 +74,7 @@ export function asSignalboxError(thrown: unknown): SignalboxError {
   return new SignalboxError(
     "internal",
     `Something broke inside signalbox: ${text}`,
-    "Nothing was lost; look at the daemon's log (signalbox doctor names it) and report this.",
+    "Nothing was lost; look at the daemon's log (`signalbox doctor` names it) and report this.",
     { cause: thrown },
   );
 }

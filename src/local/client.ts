@@ -51,7 +51,7 @@ export function connectLocal(request: LocalRequest): Promise<LocalConnection> {
         for (const event of ["error", "close", "end", "connect"]) socket.removeAllListeners(event);
         return resolve({ socket, welcome: answer });
       }
-      reject(answer ? errorFromBody(answer.error) : noSense());
+      reject(answer ? errorFromBody(answer.error) : noSense(socketPath));
       socket.destroy();
     });
   });
@@ -65,6 +65,7 @@ export interface Caller {
     input: Record<string, unknown>,
     how?: { onProgress?: (message: string) => void; signal?: AbortSignal },
   ): Promise<Record<string, unknown>>;
+  /** Leaves at once; calls that still wait are cancelled at the daemon and reject with NoDaemonError. */
   close(): void;
 }
 
@@ -114,7 +115,8 @@ export function createCaller({ socket }: LocalConnection): Caller {
         else how.signal?.addEventListener("abort", cancel, { once: true });
       }).finally(() => how.signal?.removeEventListener("abort", cancel));
     },
-    close: () => socket.end(),
+    // Not merely ended: a daemon that says no more would keep the caller's process alive with its half of the connection.
+    close: () => socket.destroy(),
   };
 }
 
@@ -139,10 +141,10 @@ export function errorFromBody(body: ErrorBody): SignalboxError {
   return new SignalboxError(body.code, body.message, body.next_step, { retryable: body.retryable });
 }
 
-function noSense(): SignalboxError {
+function noSense(socketPath: string): SignalboxError {
   return new SignalboxError(
     "internal",
     "What answers at the daemon's socket is no signalbox daemon.",
-    "Run `signalbox stop`.",
+    `End the program that listens at ${socketPath}, then try again.`,
   );
 }

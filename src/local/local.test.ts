@@ -265,6 +265,17 @@ describe("calls", () => {
     expect(await caller.call("read_thing", { name: "lamp" })).toBeDefined();
   });
 
+  it("leave no connection behind once closed, also where the daemon says no more", async () => {
+    const mute = createServer({ allowHalfOpen: true }, (socket) => socket.write('{"ok":true}\n'));
+    mute.listen(socketPath);
+    await once(mute, "listening");
+    const { socket, welcome } = await connectLocal({ socketPath, purpose: "call" });
+    expect(welcome).toEqual({ ok: true });
+    createCaller({ socket, welcome }).close();
+    await once(socket, "close");
+    mute.close();
+  });
+
   it("stop waiting when the caller is gone", async () => {
     const { caller, socket } = await open();
     caller.call("wait_for_thing", {}).catch(() => {});

@@ -119,7 +119,7 @@ it("finds one flipped bit in any page, on reading and on checking", () => {
     const damaged = open(file);
     const readAll = () => [...bodies(damaged), ...damaged.all("SELECT body FROM notes ORDER BY body")];
     expect(storageErrorOf(readAll).message).toContain("damaged");
-    expect(storageErrorOf(() => damaged.check()).nextStep).toContain("signalbox restore");
+    expect(storageErrorOf(() => damaged.check()).nextStep).toContain("an earlier copy of the state directory");
     damaged.close();
   }
 });

@@ -21,7 +21,7 @@ const SQLITE_TROUBLE: Record<string, Trouble> = {
   SQLITE_CORRUPT: {
     message: (file) => `${file} is damaged: a page does not match its seal.`,
     nextStep:
-      "Stop signalbox, keep a copy of the damaged file, and put the newest backup back with: signalbox restore FILE",
+      "Stop signalbox, keep a copy of the damaged file, and go on with an earlier copy of the state directory, or with a new one (--state-dir).",
     retryable: false,
   },
   SQLITE_FULL: {

@@ -19,7 +19,7 @@ export function readKeyFile(file: string): Buffer | null {
       throw new SignalboxError(
         "storage_error",
         `The key file ${file} is open to other users (mode ${(mode & 0o777).toString(8).padStart(3, "0")}).`,
-        `Close it with: chmod 600 '${file}'. If somebody may have read it, change the key afterwards: signalbox key rotate`,
+        `Close it with: chmod 600 '${file}'. If somebody may have read it, begin a new state directory with a new key.`,
         { retryable: false },
       );
     }

@@ -187,7 +187,7 @@ describe("the bridge", () => {
     const { code, stderr } = await start(["--colour", "red"]).ended;
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: "signalbox mcp: There is no option --colour. See: signalbox mcp --help\n",
+      stderr: "signalbox mcp: There is no option --colour. See `signalbox mcp --help`.\n",
     });
     expect(existsSync(stateDir)).toBe(false);
   });

@@ -8,6 +8,8 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { socketPathFor } from "../../src/kernel/paths.ts";
+import { connectLocal, createCaller } from "../../src/local/client.ts";
 import { installProduct, isAlive, type Product, SDKS, type Structured, until, walk } from "../support/product.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
@@ -95,6 +97,36 @@ describe("one daemon", () => {
     const { code, stdout, stderr } = await product.start(["mcp", "--max-agents", "3"]).ended;
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     expect(stderr).toMatch(/^signalbox mcp: [^\n]*--max-agents: 16, not 3[^\n]*signalbox stop[^\n]*\n$/);
+  });
+
+  it("takes a client that asks for what it is without having been told: LOW while there is no sandbox", async () => {
+    const product = installProduct();
+    await product.connect();
+    const client = await product.connect("SDK 2, 2026-07-28", ["--security-level", "LOW", "--max-agents", "16"]);
+    expect((await client.call("get_session_status")).sessions).toEqual([]);
+    const { code, stderr } = await product.start(["mcp", "--security-level", "HIGH"]).ended;
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining('--security-level: "LOW", not "HIGH"'),
+    });
+  });
+
+  it("with a least level that needs a sandbox claims no lower one, and says how to get sessions all the same", async () => {
+    const product = installProduct();
+    await product.connect("SDK 2, 2026-07-28", ["--security-level", "MEDIUM"]);
+    for (const words of [[], ["--security-level", "LOW"]]) {
+      const { code, stderr } = await product.cli("session", "create", "code", ...words);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/`signalbox stop`[^\n]*without --security-level MEDIUM/);
+    }
+    const { notice } = await product.json("status");
+    expect(notice).toMatch(/^no sandbox: .*MEDIUM/);
+    expect(notice).not.toContain("level LOW)");
+    const { stdout } = await product.cli("doctor");
+    expect(stdout).toContain(notice);
+    expect(await product.json("session", "create", "code", "--security-level", "LOW", "--as", "owner")).toMatchObject({
+      security_level: "LOW",
+    });
   });
 
   it("refuses a second one in the foreground, in a sentence", async () => {
@@ -206,6 +238,26 @@ describe("stop", () => {
     });
   });
 
+  it("is refused to an observer and to a token of one session, and the refused process ends", async () => {
+    const product = installProduct();
+    const session = await product.json("session", "create", "code");
+    expect(await product.cli("stop", "--as", "observer")).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringMatching(
+        /^signalbox: The role observer may not call stop_daemon\. [^\n]*--as operator[^\n]*\n$/,
+      ),
+    });
+    const { token } = await product.json("token", "create", "--role", "owner", "--session", session.session_id);
+    const socketPath = socketPathFor(product.stateDir);
+    const caller = createCaller(await connectLocal({ socketPath, purpose: "call", token }));
+    for (const call of ["stop_daemon", "describe_daemon", "create_token"]) {
+      await expect(caller.call(call, { role: "owner" })).rejects.toMatchObject({ code: "permission_denied" });
+    }
+    caller.close();
+    expect(product.processes("daemon")).toHaveLength(1);
+  });
+
   it("has nothing to do when no daemon runs, and says so", async () => {
     const product = installProduct();
     expect(await product.cli("stop")).toEqual({ code: 0, stdout: "No daemon is running.\n", stderr: "" });
@@ -304,6 +356,31 @@ describe("HTTP", () => {
     expect(await post(`${url}/mcp`, headers)).toBe(401);
   });
 
+  it("keeps a token of one session to that session", async () => {
+    const { product, url, token } = await serve();
+    const session = await product.json("session", "create", "code");
+    await product.json("session", "create", ".", "--name", "other");
+    const bound = await token("operator", "--session", session.session_id);
+    const client = new Client({ name: "t", version: "1" }, { versionNegotiation: { mode: { pin: "2026-07-28" } } });
+    const headers = { Authorization: `Bearer ${bound.token}` };
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${url}/mcp`), { requestInit: { headers } }));
+    const names = (await client.listTools()).tools.map((tool) => tool.name);
+    expect(names).toContain("create_agent");
+    expect(names).not.toContain("get_audit_log");
+    for (const [name, input] of [
+      ["create_session", { root_path: product.root }],
+      ["get_audit_log", {}],
+    ] as const) {
+      const { structuredContent } = await client.callTool({ name, arguments: input });
+      expect(structuredContent).toMatchObject({ error: { code: "permission_denied" } });
+    }
+    const status = (await client.callTool({ name: "get_session_status", arguments: {} }))
+      .structuredContent as Structured;
+    expect(status.sessions.map(({ session_id }: Structured) => session_id)).toEqual([session.session_id]);
+    await client.close();
+    expect((await product.json("status")).sessions).toHaveLength(2);
+  });
+
   it("refuses everyone else", async () => {
     const { url, token } = await serve();
     const headers = { authorization: `Bearer ${(await token("operator")).token}` };
@@ -391,7 +468,13 @@ describe("a start that cannot be", () => {
 
   it("refuses wrong words with exit code 2 and touches nothing", async () => {
     const product = installProduct();
-    for (const words of [["mcp", "--colour"], ["serve", "--port", "x"], ["status", "--colour"], ["fly"]]) {
+    for (const words of [
+      ["mcp", "--colour"],
+      ["serve", "--port", "x"],
+      ["status", "--colour"],
+      ["fly"],
+      ["token", "create", "--role", "owner", "--ttl", "0d"],
+    ]) {
       const { code, stdout, stderr } = await product.cli(...words);
       expect([words, code, stdout, stderr.trim().split("\n").length]).toEqual([words, 2, "", 1]);
     }

@@ -3,6 +3,8 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { Principal } from "../../src/access/principal.ts";
+import { mayCall } from "../../src/access/roles.ts";
 import { COMMAND_TABLE } from "../../src/commands/table.ts";
 import { OBSERVER, OPERATOR, OWNER, startHouse, type TestHouse, withAgent } from "../support/house.ts";
 
@@ -94,6 +96,23 @@ it("resolves root_path and shows the resolved one", async () => {
   expect(await house.call("create_session", { root_path: `${link}/.` })).toMatchObject({ root_path: house.root });
 });
 
+it("without a sandbox names the way out that is open to the caller, below a least level as well as above LOW", async () => {
+  const asked = async (leastLevel: "LOW" | "MEDIUM", security_level: string | undefined, principal = OPERATOR) => {
+    const house = await startHouse({ leastLevel });
+    return await house
+      .call("create_session", { root_path: house.root, security_level }, principal)
+      .catch((error) => error);
+  };
+  const askForLow = { code: "sandbox_unavailable", nextStep: expect.stringContaining("Ask for level LOW") };
+  const startAnew = expect.stringMatching(/`signalbox stop`.*without --security-level MEDIUM/);
+  expect(await asked("LOW", "MEDIUM")).toMatchObject(askForLow);
+  expect(await asked("MEDIUM", undefined)).toMatchObject({ code: "sandbox_unavailable", nextStep: startAnew });
+  expect(await asked("MEDIUM", "HIGH")).toMatchObject({ code: "sandbox_unavailable", nextStep: startAnew });
+  expect(await asked("MEDIUM", "LOW")).toMatchObject({ code: "permission_denied", nextStep: startAnew });
+  expect(await asked("MEDIUM", undefined, OWNER)).toMatchObject(askForLow);
+  expect(await asked("MEDIUM", "LOW", OWNER)).toMatchObject({ security_level: "LOW" });
+});
+
 it("keeps the limits on sessions and agents", async () => {
   const house = await startHouse({ maxAgents: 1, maxSessions: 1 });
   const { session } = await withAgent(house);
@@ -160,6 +179,84 @@ describe("roles", () => {
   });
 });
 
+describe("a token that is bound to one session", () => {
+  const boundTo = (session_id: unknown, role: Principal["role"]): Principal => ({
+    role,
+    sessionId: session_id as Principal["sessionId"],
+    agentId: null,
+    actor: "token:tok_1",
+  });
+
+  it("is refused what concerns more than its session, whatever its role, and is not offered it", async () => {
+    const house = await startHouse();
+    const { session_id } = await house.call("create_session", { root_path: house.root });
+    const made = await house.call("create_token", { role: "observer" }, OWNER);
+    const owner = boundTo(session_id, "owner");
+    const before = rows(house);
+    for (const [command, input] of [
+      ["create_session", { root_path: house.root }],
+      ["get_audit_log", {}],
+      ["create_token", { role: "owner" }],
+      ["create_token", { role: "owner", session_id }],
+      ["revoke_token", { id: made.id }],
+    ] as const) {
+      await expect(house.call(command, input, owner)).rejects.toMatchObject({
+        code: "permission_denied",
+        message: expect.stringContaining("bound to one session"),
+        nextStep: expect.stringContaining("signalbox token create --role owner"),
+      });
+    }
+    expect(rows(house)).toEqual(before);
+    expect(house.house.tokens.authenticate(made.token)).not.toBeNull();
+    for (const name of ["stop_daemon", "describe_daemon"]) expect(mayCall(owner, { name, level: "LOW" })).toBe(false);
+  });
+
+  it("is offered nothing else but what names a session, an agent or a message, or shows its own session alone", () => {
+    const shown = COMMAND_TABLE.filter((command) => mayCall(boundTo("ses_1", "owner"), command));
+    const isNamed = (field: { safeParse(value: unknown): { success: boolean } } | undefined) =>
+      field?.safeParse(undefined).success === false;
+    const unnamed = shown.filter(({ input: { shape } }) =>
+      [shape.session_id, shape.agent_id, shape.message_id].every((field) => !isNamed(field as never)),
+    );
+    expect(unnamed.map(({ name }) => name)).toEqual(["get_session_status", "list_messages"]);
+  });
+
+  it("finds nothing of other sessions, by whatever command", async () => {
+    const house = await startHouse();
+    const { session, agent } = await withAgent(house);
+    const sent = await house.call("send_message_to_agent", { agent_id: agent.agent_id, message: "not yours" });
+    const { session_id: own } = await house.call("create_session", { root_path: house.root });
+    const principal = boundTo(own, "owner");
+    const theirs: Record<string, unknown> = {
+      session_id: session.session_id,
+      agent_id: agent.agent_id,
+      message_id: sent.message_id,
+      message: "hello",
+      request_id: "req_1",
+      decision: "allow",
+      kind: "scripted",
+    };
+    const before = rows(house);
+    for (const { name, input, level } of COMMAND_TABLE) {
+      if (!mayCall(principal, { name, level })) continue;
+      const given = Object.fromEntries(
+        Object.keys(input.shape).flatMap((key) => (key in theirs ? [[key, theirs[key]]] : [])),
+      );
+      const call = house.call(name, given, principal);
+      await expect(call, name).rejects.toMatchObject({ code: "not_found" });
+    }
+    expect(rows(house)).toEqual(before);
+    const status = await house.call("get_session_status", {}, principal);
+    expect(status.sessions.map(({ session_id }: any) => session_id)).toEqual([own]);
+    const listed = await house.call(
+      "list_messages",
+      { states: ["queued", "sending", "delivered", "processed"] },
+      principal,
+    );
+    expect(listed.messages).toEqual([]);
+  });
+});
+
 it("writes one audit row for each command and each refusal, in order, chained, and without bodies", async () => {
   const house = await startHouse();
   const { agent } = await withAgent(house);
@@ -176,6 +273,32 @@ it("writes one audit row for each command and each refusal, in order, chained, a
   const page = await house.call("get_audit_log", { limit: 2 });
   const rest = await house.call("get_audit_log", { cursor: page.next_cursor, limit: 2 });
   expect([...page.entries, ...rest.entries].map((entry: any) => entry.seq)).toEqual([1, 2, 3, 4]);
+});
+
+it("says in a refusal's audit row whom it was about, where the call named one by something like an id", async () => {
+  const house = await startHouse();
+  const { session, agent } = await withAgent(house);
+  const { session_id } = session;
+  const { agent_id } = agent;
+  const peer = { role: "agent", sessionId: session_id, agentId: agent_id, actor: `agent:${agent_id}` } as Principal;
+  const refused: [string, Record<string, unknown>, string | null, Principal?][] = [
+    ["get_message", { message_id: "msg_nope", agent_id }, "msg_nope"],
+    ["send_message_to_agent", { agent_id: "agt_nope", message: "x", session_id }, "agt_nope"],
+    ["send_message_to_agent", { agent_id, message: "x" }, agent_id, OBSERVER],
+    ["send_message_to_agent", { agent_id, message: "to myself" }, agent_id, peer],
+    ["list_messages", { message_id: "", agent_id: 7, session_id: "ses_nope" }, "ses_nope"],
+    ["read_agent", { agent_id: "a".repeat(101) }, null],
+    ["read_agent", { agent_id: "words of a person \ud800" }, null],
+    ["revoke_token", { id: "perhaps the secret itself" }, null, OWNER],
+    ["get_session_status", [] as never, null],
+  ];
+  for (const [command, input, , principal] of refused) {
+    await expect(house.call(command, input, principal)).rejects.toMatchObject({ code: expect.any(String) });
+  }
+  const { entries } = await house.call("get_audit_log", { cursor: "2" });
+  expect(entries.map(({ tool, target }: any) => [tool, target])).toEqual(
+    refused.map(([command, , target]) => [command, target]),
+  );
 });
 
 it("keeps names, paths, prompts and bodies unreadable in every file of its directory", async () => {

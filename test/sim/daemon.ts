@@ -71,7 +71,7 @@ export function createDaemon(options: {
       db: guard(disk.open(life), life, sim),
       backends: new Map([["memory", terminals.backendFor(life)]]),
       kinds: new Map([["scripted", simulatedKind]]),
-      limits: { maxAgents: 16, maxSessions: 8, leastLevel: null },
+      limits: { maxAgents: 16, maxSessions: 8, leastLevel: "LOW" },
       version: "0.0.0-sim",
       pid: 1,
       outside: createOutside(sim, life, options.processes),

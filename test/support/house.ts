@@ -8,6 +8,7 @@ import type { Principal } from "../../src/access/principal.ts";
 import { createExecutables } from "../../src/agents/executables.ts";
 import { scripted } from "../../src/agents/kinds/scripted/index.ts";
 import { type Outside, realOutside } from "../../src/agents/outside.ts";
+import type { Limits } from "../../src/commands/house.ts";
 import { takeHook } from "../../src/commands/signals.ts";
 import { type Composed, compose } from "../../src/daemon/compose.ts";
 import { agentEnvironment } from "../../src/daemon/config.ts";
@@ -46,6 +47,7 @@ export async function startHouse(
     script?: Record<string, unknown>;
     maxAgents?: number;
     maxSessions?: number;
+    leastLevel?: Limits["leastLevel"];
     log?: Log;
     after?: TestHouse;
     /** What is different about the world. */
@@ -83,7 +85,11 @@ export async function startHouse(
     db,
     backends: new Map<BackendName, TerminalBackend>([["pty", backend]]),
     kinds: new Map([["scripted", scripted]]),
-    limits: { maxAgents: options.maxAgents ?? 16, maxSessions: options.maxSessions ?? 8, leastLevel: null },
+    limits: {
+      maxAgents: options.maxAgents ?? 16,
+      maxSessions: options.maxSessions ?? 8,
+      leastLevel: options.leastLevel ?? "LOW",
+    },
     version: "0.0.0-test",
     pid: process.pid,
     outside: (options.outside ?? ((real) => real))(

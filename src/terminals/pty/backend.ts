@@ -107,7 +107,7 @@ async function startHost(
     throw new SignalboxError(
       "terminal_unavailable",
       `The terminal host did not start: ${cause instanceof Error ? cause.message : String(cause)}.`,
-      "Run signalbox doctor; it tries the same start.",
+      "Try again; if it stays so, reinstall signalbox with its optional dependencies (npm ci), or use terminal: tmux.",
       { cause },
     );
   } finally {
