@@ -39,7 +39,8 @@ export async function sendAll(caller: Caller, agentIds: string[], perAgent: numb
       for (let sent = 0; sent < perAgent; sent++) {
         const input = { agent_id: agentId, message: bodyOf(sent), wait_for: "processed", wait_s: 60 };
         const end = (await caller.call("send_message_to_agent", input)) as Answer;
-        if (end.state !== "processed" || end.failure !== null) throw new Error(`a message is ${end.state}`);
+        if (end.state !== "processed" || end.failure !== null)
+          throw new Error(`a message is ${end.state}: ${JSON.stringify(end.failure)}`);
       }
     }),
   );

@@ -32,12 +32,11 @@ async function answerTo(house: House, post: HookPost): Promise<HookAnswer> {
   const { signal } = report;
   house.log.debug("hook", { agent: row.agent_id, signal: signal.is });
   if (signal.is === "prompt_submitted") {
-    const isAmidTurn = house.supervisor.view(row).state === "working";
     // That a turn begins is told first: the session file may say so only later, and a message delivered to an agent that
     // still counts as idle would be taken for one whose turn has ended in silence.
     await house.supervisor.hook(row.agent_id, report, post.payload, post.gone);
     const prompt = { text: signal.prompt, id: signal.promptId };
-    const verdict = house.courier.gate(row.agent_id, prompt, { isHeard: !post.gone.aborted, isAmidTurn });
+    const verdict = house.courier.gate(row.agent_id, prompt, !post.gone.aborted);
     if (verdict.is === "block") {
       house.log.warn("gate.blocked", { agent: row.agent_id });
       return { is: "answer", body: kind.answers.blockPrompt(verdict.reason) };

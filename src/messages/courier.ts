@@ -38,9 +38,8 @@ export interface Courier {
    *  has failed, or had arrived all the same. */
   ring(agentId: AgentId): void;
   /** The prompt an agent is about to take. Moves the message it carries to `delivered`, once; says whether it may pass. `isHeard`:
-   *  the program still waits for that; where it has gone on, with the prompt or without, its transcript will tell. `isAmidTurn`: a turn
-   *  ran already when it came, so that it may be kept for the next. */
-  gate(agentId: AgentId, prompt: Prompt, how: { isHeard: boolean; isAmidTurn: boolean }): GateAnswer;
+   *  the program still waits for that; where it has gone on, with the prompt or without, its transcript will tell. */
+  gate(agentId: AgentId, prompt: Prompt, isHeard: boolean): GateAnswer;
   /** A letter for a turn that has just ended or for one that runs (urgent ones only), leased to that channel; null when there
    *  is none for it. The caller puts it into the hook's answer at once. */
   offer(agentId: AgentId, channel: HookChannel): string | null;
@@ -294,8 +293,8 @@ export function createCourier(deps: {
 
   return {
     ring,
-    gate(agentId, prompt, { isHeard, isAmidTurn }) {
-      turns.prompted(agentId, isAmidTurn);
+    gate(agentId, prompt, isHeard) {
+      turns.prompted(agentId);
       if (!isHeard) return { is: "pass" };
       turns.endGrace(agentId);
       return gate(agentId, prompt);

@@ -36,8 +36,8 @@ export interface Turns {
   endGrace(agentId: AgentId): void;
   /** What the transcript shows of this delivered message: its turn, the message in the program's own queue, or nothing (yet). */
   standing(row: MessageRow): "begun" | "queued" | "unseen";
-  /** The agent is about to take a prompt, a person's or ours, perhaps amid a turn whose own was never told of. */
-  prompted(agentId: AgentId, isAmidTurn: boolean): void;
+  /** The agent is about to take a prompt, a person's or ours. */
+  prompted(agentId: AgentId): void;
   /** The running turn has ended: everything delivered is done. */
   finish(agentId: AgentId, end: TurnEnd): void;
   detach(): void;
@@ -158,7 +158,7 @@ export function createTurns(deps: {
       if (transcript?.hasMarker !== true) return "unseen";
       return transcript.isQueued ? "queued" : "begun";
     },
-    prompted: (agentId, isAmidTurn) => void prompts.set(agentId, (prompts.get(agentId) ?? (isAmidTurn ? 1 : 0)) + 1),
+    prompted: (agentId) => void prompts.set(agentId, (prompts.get(agentId) ?? 0) + 1),
     finish(agentId, how) {
       // Two prompts and one end: a letter that the transcript does not show yet was queued behind a person's prompt, or is late
       // with its own; either way the transcript will say.

@@ -75,7 +75,6 @@ const FOUND: readonly [seed: number, what: string][] = [
   [305, "a prompt box that was half drawn when it was looked at held the queue for ever"],
   [326918, "a deleted agent's messages stayed queued when its terminal could not be asked at once"],
   [334311, "an agent that was being deleted took a message that had been said to have failed"],
-  [331944, "a message kept behind a turn whose beginning was not told got that turn's end"],
   [948, "a draft was put aside over another one, which was lost"],
   [
     362543,
