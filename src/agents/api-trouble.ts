@@ -42,12 +42,11 @@ export function createApiTrouble(deps: {
       const screen = await terminal.screen().catch(() => null);
       isWatched = false;
       if (facts.file?.status !== "busy") return;
-      const trouble = deps.inTranscript() ?? (screen === null ? null : kind.readApiTrouble(screen));
-      if (trouble !== facts.apiTrouble) {
-        facts.apiTrouble = trouble;
-        changed();
-      }
       watch();
+      const trouble = deps.inTranscript() ?? (screen === null ? null : kind.readApiTrouble(screen));
+      if (trouble === facts.apiTrouble) return;
+      facts.apiTrouble = trouble;
+      changed();
     });
   };
 

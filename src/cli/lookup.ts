@@ -17,6 +17,7 @@ export async function findAgent(link: Link, word: string, session: string | unde
   if (byId) return byId.agent_id;
   const named = agents.filter((agent) => agent.name === word);
   if (named.length === 1) return (named[0] as (typeof named)[0]).agent_id;
+  if (named.length === 0 && /^agt_\w+$/.test(word)) return word; // Perhaps a deleted one, whose messages are still there.
   if (named.length === 0) throw unknown("agent", word, within === null ? "" : ` in session ${JSON.stringify(session)}`);
   const candidates = named.map((agent) => `${agent.agent_id} in ${agent.session.name} (${agent.session.session_id})`);
   throw ambiguous("agents", word, candidates, "Give the agent's id, or name the session with --session.");
@@ -31,6 +32,7 @@ function pickSession({ sessions }: Status, word: string): string {
   if (sessions.some((session) => session.session_id === word)) return word;
   const named = sessions.filter((session) => session.name === word);
   if (named.length === 1) return (named[0] as (typeof named)[0]).session_id;
+  if (named.length === 0 && /^ses_\w+$/.test(word)) return word;
   if (named.length === 0) throw unknown("session", word, "");
   const candidates = named.map((session) => `${session.session_id} (${session.root_path})`);
   throw ambiguous("sessions", word, candidates, "Give the session's id.");

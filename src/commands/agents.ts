@@ -165,6 +165,7 @@ export const clearConversation = defineCommand({
     // Queued messages are not lost by this: they wait for the next conversation. A running turn is.
     if (!input.force) refuseToLose(workAtRisk(house, row).filter((loss) => !loss.includes("not delivered yet")));
     house.registry.patchAgent(row.agent_id, { desired: "closed", rest: "none", rest_reason: null });
+    house.stoppedLoops.delete(row.agent_id);
     call.ring("agent", row.agent_id);
     return {
       target: row.agent_id,

@@ -50,6 +50,7 @@ export function endAgents(call: Call, agents: readonly AgentRow[]): () => Promis
     }
     house.registry.removeAgent(row.agent_id, now);
     house.tokens.revokeAgent(row.agent_id);
+    house.stoppedLoops.delete(row.agent_id);
     call.ring("agent", row.agent_id);
   }
   return async () => {

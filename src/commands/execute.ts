@@ -193,8 +193,8 @@ function who(principal: Principal): { actor: string; role: string } {
 
 const NAMING_FIELDS = ["message_id", "agent_id", "session_id"] as const;
 
-/** Ids are made of these. Whatever else stands in such a field could be a person's words, which the log never holds. */
-const ID = /^[\w-]{1,100}$/;
+/** Our ids. Whatever else stands in such a field could be a person's words or a secret, which the log never holds. */
+const ID = /^(?:msg|agt|ses)_\w{1,60}$/;
 
 /** Whom or what a refused call was about, in its own words: the most particular that it names, whether there is one or not. A
  *  token's `id` is left out, because the token itself is given in its place by mistake. */

@@ -1,5 +1,5 @@
-// Messages to agents: accepting them, following them, taking them back (lists and dead letters: dead-letters.ts). Accepted means on disk and fsynced; what happens to
-// them then is the courier's.
+// Messages to agents: accepting them, following them, taking them back. Accepted means on disk and fsynced; what happens to them
+// then is the courier's. Lists of them, and sending one again: dead-letters.ts.
 
 import { z } from "zod";
 import { maySee } from "../access/roles.ts";
@@ -216,10 +216,12 @@ export function acceptMessage(
 function hopsFrom(house: House, sender: AgentId, actor: string, recipient: AgentRow): number {
   const working = house.mailbox.inState(sender, "delivered").map((row) => row.hops);
   try {
-    return admitFromAgent({
+    const hops = admitFromAgent({
       recent: house.mailbox.recentFrom(actor, recipient.agent_id, house.clock.now() - RATE_WINDOW_MS),
       cause: working.length === 0 ? null : Math.max(...working),
     });
+    house.stoppedLoops.delete(sender);
+    return hops;
   } catch (refusal) {
     // Nobody but the agent would hear of it, and it has been told to end its turn.
     if (refusal instanceof SignalboxError && !refusal.retryable)

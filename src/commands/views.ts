@@ -83,6 +83,12 @@ export function renderMessage(row: MessageRow, principal: Principal): z.infer<ty
 /** Of its text the beginning, on one line. */
 const EXCERPT_MAX = 120;
 
+function excerptOf(text: string): string {
+  const line = text.slice(0, 4 * EXCERPT_MAX).replace(/\s+/gu, " ");
+  const characters = Array.from(line.trim()); // whole ones
+  return characters.slice(0, EXCERPT_MAX).join("");
+}
+
 export function renderListedMessage(
   row: MessageRow,
   agentName: string,
@@ -92,14 +98,7 @@ export function renderListedMessage(
     ...renderMessage(row, principal),
     agent_name: agentName,
     sender: row.sender_label,
-    text:
-      forReader(
-        row.body
-          .slice(0, 4 * EXCERPT_MAX)
-          .replace(/\s+/gu, " ")
-          .trim(),
-        principal,
-      )?.slice(0, EXCERPT_MAX) ?? "",
+    text: excerptOf(forReader(row.body, principal) ?? ""),
     resent_as: row.resent_as,
   };
 }
@@ -160,7 +159,7 @@ function renderAgent(house: House, view: AgentView, tasks: readonly TodoTask[], 
     specialization: row.specialization,
     state: view.state,
     waiting_for: renderWaitingFor(view),
-    state_reason: view.reason ?? house.stoppedLoops.get(row.agent_id) ?? null,
+    state_reason: forReader(view.reason ?? house.stoppedLoops.get(row.agent_id) ?? null, principal),
     since: isoTime(view.sinceMs),
     evidence: view.evidence,
     conversation_id: row.conversation_id,

@@ -52,6 +52,8 @@ export function readConfig(
   const values = parse(args);
   const stateDir = stateDirFor(env, platform, values["state-dir"]);
   const names = values["agent-env"] ?? [];
+  const wrong = names.find((name) => !/^[A-Za-z_]\w*$/.test(name));
+  if (wrong !== undefined) throw usage(`--agent-env takes a variable's name, not ${wrong}`);
   return {
     stateDir,
     logDir: values["log-dir"] === undefined ? resolve(stateDir, "logs") : resolve(values["log-dir"]),

@@ -6,11 +6,11 @@ import type { Clock, Timer } from "../kernel/clock.ts";
 import type { AgentId, MessageId } from "../kernel/ids.ts";
 import type { Log } from "../kernel/log.ts";
 import { isHookChannel, resolveLate, type Step } from "./delivery.ts";
-import { isOurs, isWhole, letterOf, wordsBeside } from "./envelope.ts";
+import { foldIn, isOurs, isWhole, letterOf, wordsBeside } from "./envelope.ts";
 import { type Ledger, verdict } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
-import { arrivalIn, type Traces, tracesOf } from "./traces.ts";
+import { arrivalIn, type Traces, tracesOf, UNNAMED } from "./traces.ts";
 
 /** The hook follows the Enter within 14-100 ms, tens of ms more for a megabyte (measured); later than this is late. */
 const CONFIRM_MS = 2_000;
@@ -37,6 +37,8 @@ interface Wait {
   outputSeen: number | null;
   /** Its process has drawn something later than that: a transcript that does not show the message by then never will. */
   outlivedIt: boolean;
+  /** The number of the placeholder under which a long letter was seen first. */
+  fold: string | null;
   /** Enters pressed by themselves since a person last touched the box, and when last. */
   enters: number;
   enteredAtMs: number;
@@ -96,6 +98,7 @@ export function createConfirmations(deps: {
       outputAtWrite: null,
       outputSeen: null,
       outlivedIt: false,
+      fold: null,
       enters: 0,
       enteredAtMs: Number.NEGATIVE_INFINITY,
       beside: null,
@@ -167,8 +170,10 @@ export function createConfirmations(deps: {
     const next: Step = isUndecided && step.do !== "confirm" ? { do: "wait" } : step;
     if (words !== null && !isUndecided) {
       log.info("message.late", { message: id, step: "part" });
-      deps.parted(agentId, words);
-      return await carryOut(row, { do: "return", reason: "a person's words stand beside it" }, { line, traces });
+      // As if the gate had refused it: should the wiping fail, this copy is known for a leftover whatever stands beside it.
+      mailbox.refused(row, UNNAMED);
+      ledger.move(row, "queued", { channel: null });
+      return deps.parted(agentId, words);
     }
     log[next.do === "wait" ? "debug" : "info"]("message.late", { message: id, step: next.do });
     await carryOut(row, next, { line, traces });
@@ -193,7 +198,12 @@ export function createConfirmations(deps: {
    *  daemon that typed it has died and its count of human keys with it. */
   const recogniseBox = (row: MessageRow, line: Line, { reading, viewerInputs }: Awaited<ReturnType<Line["look"]>>) => {
     const wait = waits.get(row.message_id);
-    if (wait === undefined || !isWhole(reading.draft, line.kind.typed(letterOf(row)))) return;
+    if (wait === undefined) return;
+    const letter = line.kind.typed(letterOf(row));
+    const fold = foldIn(reading.draft, letter);
+    // A placeholder is known by having been there first: a person's own paste may have as many lines.
+    wait.fold ??= fold;
+    if (!isWhole(reading.draft, letter) && (fold === null || fold !== wait.fold)) return;
     if (wait.keysAtWrite !== viewerInputs) wait.enters = 0;
     wait.keysAtWrite = viewerInputs;
   };

@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import type { MessageId } from "../kernel/ids.ts";
 import {
   compose,
+  foldIn,
   isBlank,
   isOurs,
-  isWhole,
   markerOf,
   messageIdIn,
   messageIdsIn,
@@ -142,13 +142,13 @@ describe("a draft in the box", () => {
     expect(isOurs("two", whole, false)).toBe(false);
   });
 
-  it("is the whole letter when it shows all of it, or a placeholder that counts as many lines", () => {
+  it("may be the letter when it shows nothing but a placeholder that counts as many lines", () => {
     const long = letter("one\ntwo\nthree\nfour");
-    expect(isWhole(long, long)).toBe(true);
-    expect(isWhole("[Pasted text #3 +4 lines]", long)).toBe(true);
-    expect(isWhole("[Pasted text #3 +5 lines]", long)).toBe(false);
-    expect(isWhole("[Pasted text #1 +2 lines][Pasted text #3 +4 lines]", long)).toBe(false);
-    expect(isWhole("[Pasted text #3 +4 lines] mine", long)).toBe(false);
+    expect(foldIn("[Pasted text #3 +4 lines]", long)).toBe("3");
+    expect(foldIn("[Pasted text #3 +5 lines]", long)).toBeNull();
+    expect(foldIn("[Pasted text #1 +2 lines][Pasted text #3 +4 lines]", long)).toBeNull();
+    expect(foldIn("[Pasted text #3 +4 lines] mine", long)).toBeNull();
+    expect(foldIn(long, long)).toBeNull();
   });
 
   it("beside which a person's words stand gives them back where they can be told", () => {

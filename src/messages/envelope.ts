@@ -161,15 +161,19 @@ export function isOurs(draft: string, letter: string, isUntouched: boolean): boo
   return isUntouched && /^\[pasted text #\d+[^\]]*\]$/iu.test(draft.trim());
 }
 
-/** Whether the box holds the whole letter and nothing else, as far as the screen can tell: of a long one it shows a placeholder that
- *  counts its line breaks. */
+/** The number of the placeholder that stands alone in the box and counts as many line breaks as the letter has; null where none
+ *  does. */
+export function foldIn(draft: string, letter: string): string | null {
+  const [, number, breaks] = FOLDED.exec(draft.trim()) ?? [];
+  return number !== undefined && Number(breaks) === letter.split("\n").length - 1 ? number : null;
+}
+
+/** Whether the box holds the whole letter and nothing else, as far as the screen can tell. */
 export function isWhole(draft: string, letter: string): boolean {
-  const [, breaks] = FOLDED.exec(draft.trim()) ?? [];
-  if (breaks !== undefined) return Number(breaks) === letter.split("\n").length - 1;
   return withoutBlanks(draft).replace(PASTE_ENDS, "") === withoutBlanks(letter);
 }
 
-const FOLDED = /^\[pasted text #\d+ \+(\d+) lines\]$/iu;
+const FOLDED = /^\[pasted text #(\d+) \+(\d+) lines\]$/iu;
 
 /** Whether the prompt is the beginning of the letter and its rest is missing. */
 export function isCutShort(prompt: string, letter: string): boolean {

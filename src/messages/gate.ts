@@ -19,7 +19,7 @@ import type { Ledger } from "./ledger.ts";
 import type { Lines } from "./lines.ts";
 import type { Mailbox, MessageRow } from "./mailbox.ts";
 import type { PromptBox } from "./prompt-box.ts";
-import { HOOK, isBeforeGate } from "./traces.ts";
+import { HOOK, isBeforeGate, UNNAMED } from "./traces.ts";
 
 export type GateAnswer = { is: "pass" } | { is: "block"; reason: string };
 
@@ -33,9 +33,6 @@ export type Gate = (agentId: AgentId, prompt: Prompt) => GateAnswer;
 
 /** `words` are a person's: the model gets neither them nor the letters, and the person gets them back. */
 type Verdict = { is: "pass" } | { is: "refuse"; of: readonly MessageRow[]; words: string; reason: string };
-
-/** How a prompt is remembered that its program gives no name. */
-const UNNAMED = "-";
 
 /** Message states that say that the model never had it. */
 const NOT_ARRIVED: ReadonlySet<MessageState> = new Set<MessageState>(["failed", "expired", "cancelled"]);

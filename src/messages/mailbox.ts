@@ -230,6 +230,7 @@ export function createMailbox(db: Database): Mailbox {
         [sender, agentId, sinceMs],
       )?.count ?? 0,
     list({ agentIds, which, afterSeq, limit }) {
+      if (agentIds?.length === 0) return []; // SQLite refuses the index for what can find nothing.
       const states = which === "dead" ? DEAD : which;
       const isIn = (column: string, values: readonly string[]) => `${column} IN (${values.map(() => "?").join(", ")})`;
       const conditions = [

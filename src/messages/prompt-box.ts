@@ -28,7 +28,7 @@ const LETTER_IN_BOX = /\[signalboxmsg_|\[pastedtext#/iu;
 
 interface Seen {
   draft: string;
-  /** There is room for one. */
+  /** Another is put aside already, and there is room for one. */
   isStashed: boolean;
   viewerInputs: number;
 }

@@ -19,6 +19,9 @@ export interface Traces {
 /** The evidence of what rests on such a note. */
 export const NOTE = "prompt record";
 
+/** How a refused prompt is remembered that has no name. */
+export const UNNAMED = "-";
+
 /** The evidence of what the gate has let pass. */
 export const HOOK = "UserPromptSubmit hook";
 

@@ -15,6 +15,9 @@ import { isBeforeGate } from "./traces.ts";
  *  this long was interrupted or failed, and the transcript (flushed within 120 ms) says which. */
 const TURN_GRACE_MS = 1_000;
 
+/** A program short of time may show a prompt that it has taken already: so often, a grace apart, it is to be seen. */
+const RETURNED_LOOKS = 2;
+
 /** One whose transcript shows no end either may run in a program that gets no time: 3.2 s without a sign were measured. */
 const OPEN_GRACE_MS = 8_000;
 
@@ -101,14 +104,15 @@ export function createTurns(deps: {
     clock.monotonicMs() - (deliveredAtMs.get(message_id) ?? Number.NEGATIVE_INFINITY) < FILE_LAG_MS;
 
   /** An interrupt before the model's first byte leaves no line in the transcript: the program puts the prompt back into its box. */
-  const lookForReturned = (agentId: AgentId, close: () => void): void => {
+  const lookForReturned = (agentId: AgentId, seen: () => void): void => {
     const line = lines.line(agentId);
     line
       ?.look()
       .then(({ reading }) => {
         const isBack = (row: MessageRow) => isWhole(reading.draft, line.kind.typed(letterOf(row)));
         const open = mailbox.inState(agentId, "delivered").filter((row) => !hasEnd(row));
-        if (graces.has(agentId) && open.length > 0 && open.every(isBack)) close();
+        const isIdle = lines.stateOf(agentId) === "ready" && !line.isStopped();
+        if (graces.has(agentId) && isIdle && open.length > 0 && open.every(isBack)) seen();
       })
       .catch(() => {}); // It is looked again, and in the end the time decides.
   };
@@ -138,11 +142,15 @@ export function createTurns(deps: {
       if (lines.isLeftBehind(agentId)) return;
       if (graces.has(agentId)) return;
       const sinceMs = clock.monotonicMs();
+      let returnedLooks = 0;
       const judge = () => {
         const isOld = clock.monotonicMs() - sinceMs >= OPEN_GRACE_MS;
         if (!isOld && mailbox.inState(agentId, "delivered").some((row) => !hasEnd(row))) {
           graces.set(agentId, clock.after(TURN_GRACE_MS, judge));
-          return lookForReturned(agentId, closeAll);
+          return lookForReturned(agentId, () => {
+            returnedLooks += 1;
+            if (returnedLooks >= RETURNED_LOOKS) closeAll();
+          });
         }
         closeAll();
       };

@@ -96,6 +96,14 @@ it("lists dead letters and sends one again as a new message", async () => {
   });
 });
 
+it("lists nothing for a session that never had an agent", async () => {
+  const house = await startHouse();
+  const { session } = await withAgent(house);
+  await house.call("delete_session", { session_id: session.session_id });
+  const empty = await house.call("create_session", { root_path: session.root_path, trust: true });
+  expect(await house.call("list_messages", { session_id: empty.session_id })).toMatchObject({ messages: [] });
+});
+
 it("still lists what a deleted agent never got, and sends it to another one", async () => {
   const house = await startHouse();
   const { session, first, second } = await pair(house);
