@@ -63,6 +63,8 @@ describe("an agent's state", () => {
     const drafted = { ...failed, screen: { promptBox: "draft", draft: "x", isStashed: false, dialog: null } } as const;
     expect(deriveState(wanted, drafted).reason).toBe("a draft stands in the prompt");
     expect(deriveState(wanted, { ...failed, file: file("busy") }).reason).toBeNull();
+    const hidden = { ...living, screen: { ...drafted.screen, promptBox: "absent", draft: "" } } as const;
+    expect(deriveState(wanted, hidden).reason).toMatch(/not in sight/);
   });
 
   it("can reach every state from starting", () => {

@@ -104,6 +104,7 @@ export function deriveState(row: Pick<AgentRow, "desired" | "rest" | "rest_reaso
 function whyReady({ screen, lastFailure }: RunFacts): string | null {
   if (screen?.promptBox === "draft")
     return `a draft stands in the prompt${screen.isStashed ? ", and another is put aside already" : ""}`;
+  if (screen?.promptBox === "absent") return "its prompt is not in sight (another view, or suspended): attach and look";
   return lastFailure === null ? null : `the last turn failed: ${lastFailure}`;
 }
 

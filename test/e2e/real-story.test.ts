@@ -263,7 +263,7 @@ describe.skipIf(skipsRealClaude())("with the real Claude Code CLI", { timeout: 1
     refuse();
     expect(await end(await send(agent, "afterwards"))).toMatchObject({ failure: null });
     await product.call("wait_for_agent", { agent_id: agent.agent_id, until: "ready", wait_s: 30 });
-    expect((await product.agent(agent.agent_id)).state_reason).toBeNull();
+    await until("nothing is told any more", async () => (await product.agent(agent.agent_id)).state_reason === null);
   });
 
   it("a person's draft is put aside, the message delivered, and the draft stands in the box again", async () => {

@@ -50,7 +50,7 @@ it("breaks a conversation in which two agents only keep each other going", async
   });
   // A person's word is what it waits for.
   await house.call("send_message_to_agent", { agent_id: from.agent_id, message: "enough" });
-  expect(await shown()).toEqual({ health: "ok", reason: null });
+  await expect.poll(shown).toEqual({ health: "ok", reason: null });
 }, 60_000);
 
 it("broadcasts to every agent of the session but the sender, one receipt each", async () => {
