@@ -90,7 +90,7 @@ export const resendMessage = defineCommand({
       throw new SignalboxError(
         "not_found",
         "The agent it was for is deleted.",
-        "Name another agent with agent_id; get_session_status lists them.",
+        "Name another agent (agent_id, or --to on the command line); get_session_status lists them.",
       );
     }
     const agent = requireAgent(house, principal, input.agent_id ?? dead.agent_id);
